@@ -1,0 +1,43 @@
+//! What a transparency log answered.
+
+use bytes::Bytes;
+
+/// An entry of a transparency log, verified by the client that fetched it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Address of the log.
+    pub log_url: String,
+    /// The log's id: SHA-256 of its public key.
+    pub log_id: Bytes,
+    /// Index over all shards of the log.
+    pub log_index: u64,
+    /// Kind of entry, e.g. `dsse`.
+    pub kind: String,
+    /// Version of the kind, e.g. `0.0.1`.
+    pub version: String,
+    /// Seconds since 1970 when the log took it in, where the log tells.
+    pub integrated_time: Option<i64>,
+    /// The body that the log keeps, canonicalised.
+    pub body: Bytes,
+    /// The log's promise of inclusion (signed entry timestamp), where it gives one.
+    pub inclusion_promise: Option<Bytes>,
+    /// Proof that the entry is in the log.
+    pub inclusion_proof: Option<InclusionProof>,
+    /// RFC 3161 timestamps over the signature, DER.
+    pub timestamps: Vec<Bytes>,
+}
+
+/// A Merkle inclusion proof with the checkpoint it leads to ([RFC 6962 §2.1.1](https://www.rfc-editor.org/rfc/rfc6962#section-2.1.1)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InclusionProof {
+    /// Index within the tree of the proof.
+    pub log_index: u64,
+    /// Root hash of that tree.
+    pub root_hash: Bytes,
+    /// Number of leaves of that tree.
+    pub tree_size: u64,
+    /// Sibling hashes from leaf to root.
+    pub hashes: Vec<Bytes>,
+    /// The signed note that commits the log to the root.
+    pub checkpoint: String,
+}
