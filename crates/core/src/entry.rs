@@ -41,3 +41,11 @@ pub struct InclusionProof {
     /// The signed note that commits the log to the root.
     pub checkpoint: String,
 }
+
+impl Entry {
+    /// The address that shows the entry, as `chains.tekton.dev/transparency` has it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("{}/api/v1/log/entries?logIndex={}", self.log_url, self.log_index)
+    }
+}

@@ -1,0 +1,147 @@
+//! What came of a run, by target and store.
+
+use std::collections::BTreeMap;
+
+use chains_core::{Error, Outcome, Progress, RecordKey, RunRef, Target, annotations};
+
+/// Where on the line something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Making the payload.
+    Payload,
+    /// Signing.
+    Sign,
+    /// Logging.
+    Log,
+    /// Storing.
+    Store,
+}
+
+impl Stage {
+    /// A static word for tables and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Payload => "payload",
+            Self::Sign => "sign",
+            Self::Log => "log",
+            Self::Store => "store",
+        }
+    }
+}
+
+/// What one store did with one target.
+#[derive(Debug)]
+pub struct StoreReport {
+    /// The store's name.
+    pub store: String,
+    /// What it did, or why it could not.
+    pub result: Result<Outcome, Error>,
+}
+
+/// What came of one target.
+#[derive(Debug)]
+pub struct TargetReport {
+    /// What was signed.
+    pub target: Target,
+    /// The names it is kept under.
+    pub key: RecordKey,
+    /// The format of its payload.
+    pub format: &'static str,
+    /// Why the target did not get as far as the stores.
+    pub stopped: Option<(Stage, Error)>,
+    /// Whether there was nothing to say about it.
+    pub nothing_to_say: bool,
+    /// Whether the signature of an earlier attempt was taken over.
+    pub resumed: bool,
+    /// Address of its log entry.
+    pub entry: Option<String>,
+    /// What each store did, in the order of the plan; stores that were done in an earlier attempt are left out.
+    pub stores: Vec<StoreReport>,
+}
+
+impl TargetReport {
+    /// Whether nothing is left to do.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.stopped.is_none() && self.stores.iter().all(|store| store.result.is_ok())
+    }
+}
+
+/// One thing that went wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure<'a> {
+    /// For which target.
+    pub target: &'a Target,
+    /// Where on the line.
+    pub stage: Stage,
+    /// In which store, where it was a store.
+    pub store: Option<&'a str>,
+    /// Why.
+    pub error: &'a Error,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// The run.
+    pub run: RunRef,
+    /// Its targets, the run itself first.
+    pub targets: Vec<TargetReport>,
+    pub(crate) on_run: BTreeMap<String, String>,
+    pub(crate) progress: Progress,
+}
+
+impl Report {
+    /// Whether everything is stored.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.targets.iter().all(TargetReport::is_done)
+    }
+
+    /// Everything that went wrong, in the order of the targets.
+    pub fn failures(&self) -> impl Iterator<Item = Failure<'_>> {
+        self.targets.iter().flat_map(|target| {
+            let stopped = target.stopped.iter().map(|(stage, error)| Failure {
+                target: &target.target,
+                stage: *stage,
+                store: None,
+                error,
+            });
+            let stores = target.stores.iter().filter_map(|report| {
+                report.result.as_ref().err().map(|error| Failure {
+                    target: &target.target,
+                    stage: Stage::Store,
+                    store: Some(&report.store),
+                    error,
+                })
+            });
+            stopped.chain(stores)
+        })
+    }
+
+    /// Whether another attempt may bring it further: something failed, and not for good.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.failures().any(|failure| failure.error.is_retryable())
+    }
+
+    /// What is done, for the next attempt.
+    #[must_use]
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The annotations to write on the run in one closing write: what stores keep there, the log's entries,
+    /// and `signed: true` where everything is done, else the progress.
+    #[must_use]
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        let mut all = self.on_run.clone();
+        if self.is_done() {
+            all.insert(annotations::SIGNED.to_owned(), "true".to_owned());
+        } else if !self.progress.targets.is_empty() {
+            all.insert(annotations::PROGRESS.to_owned(), self.progress.to_json());
+        }
+        all
+    }
+}

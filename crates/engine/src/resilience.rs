@@ -1,0 +1,127 @@
+//! Timeouts and retries, as wrappers around any backend.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
+use chains_core::{
+    Capabilities, Entry, Error, ErrorKind, Outcome, Payload, Record, Result, Signature, Signed,
+    Signer, Store, TransparencyLog, VerificationMaterial,
+};
+
+/// How long one attempt may take, and how many there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Longest duration of one attempt.
+    pub timeout: Duration,
+    /// Attempts that follow a failed one which was [retryable](Error::is_retryable): 3 means 3.
+    pub retries: usize,
+    /// Pause before the first retry; doubled, with jitter, before each further one.
+    pub pause: Duration,
+}
+
+impl Default for Policy {
+    /// Half a minute an attempt, three retries, from a quarter of a second.
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(30), retries: 3, pause: Duration::from_millis(250) }
+    }
+}
+
+impl Policy {
+    /// Runs `attempt` until it succeeds, fails for good, or the retries are used up.
+    ///
+    /// # Errors
+    /// The last attempt's; [`ErrorKind::Timeout`] naming `what` where it took too long.
+    pub async fn run<T, F, A>(&self, what: &str, attempt: A) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+        A: Fn() -> F,
+    {
+        let timed = || async {
+            match tokio::time::timeout(self.timeout, attempt()).await {
+                Ok(result) => result,
+                Err(_) => Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!("{what}: no answer within {:?}", self.timeout),
+                )),
+            }
+        };
+        let pauses = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(self.pause)
+            .with_max_times(self.retries);
+        timed
+            .retry(pauses)
+            .when(Error::is_retryable)
+            .notify(|error, pause| {
+                tracing::warn!(what, error = %error.report(), ?pause, "failed, trying again");
+            })
+            .await
+    }
+}
+
+/// A backend with timeouts and retries; implements what the backend implements.
+#[derive(Debug)]
+pub struct Resilient<B: ?Sized> {
+    policy: Policy,
+    inner: Arc<B>,
+}
+
+impl<B: ?Sized> Resilient<B> {
+    /// Wraps `inner`.
+    pub const fn new(inner: Arc<B>, policy: Policy) -> Self {
+        Self { policy, inner }
+    }
+}
+
+#[async_trait]
+impl Store for Resilient<dyn Store> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn put(&self, record: &Record) -> Result<Outcome> {
+        let what = format!("storing {} in `{}`", record.key.full, self.name());
+        self.policy.run(&what, || self.inner.put(record)).await
+    }
+}
+
+#[async_trait]
+impl Signer for Resilient<dyn Signer> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    async fn material(&self) -> Result<Arc<VerificationMaterial>> {
+        let what = format!("fetching the public key of signer `{}`", self.name());
+        self.policy.run(&what, || self.inner.material()).await
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Signature> {
+        let what = format!("signing with `{}`", self.name());
+        self.policy.run(&what, || self.inner.sign(message)).await
+    }
+}
+
+#[async_trait]
+impl TransparencyLog for Resilient<dyn TransparencyLog> {
+    fn url(&self) -> &str {
+        self.inner.url()
+    }
+
+    async fn append(
+        &self,
+        payload: &Payload,
+        signed: &Signed,
+        material: &VerificationMaterial,
+    ) -> Result<Entry> {
+        let what = format!("logging in {}", self.url());
+        self.policy.run(&what, || self.inner.append(payload, signed, material)).await
+    }
+}
