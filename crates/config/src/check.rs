@@ -1,0 +1,129 @@
+//! Values that must go together: what a chosen store or signer needs, and what it cannot hold.
+
+use crate::draft::{ArtifactDraft, Draft, PubSubKind};
+use crate::{Fault, FormatName, SignerName, StorageName};
+
+/// Everything that does not go together.
+pub(crate) fn together(draft: &Draft) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for run in runs(draft) {
+        check_run(run, &mut faults);
+    }
+    check_images(draft, &mut faults);
+    for storage in StorageName::ALL {
+        if let Some(by) = chosen_by(draft, |artifact| artifact.storage.contains(storage)) {
+            let why = format!("must be set: `{by}.storage` names `{storage}`");
+            let missing = missing_for_storage(draft, *storage);
+            faults.extend(missing.into_iter().map(|key| Fault::of(key, why.clone())));
+        }
+    }
+    if let Some(by) = chosen_by(draft, |artifact| artifact.signer == Some(SignerName::Kms)) {
+        check_kms(draft, by, &mut faults);
+    }
+    faults
+}
+
+/// An artifact with the first part of its keys.
+type Named<'a> = (&'static str, &'a ArtifactDraft);
+
+fn runs(draft: &Draft) -> [Named<'_>; 2] {
+    [
+        ("artifacts.taskrun", &draft.taskrun),
+        ("artifacts.pipelinerun", &draft.pipelinerun),
+    ]
+}
+
+fn images(draft: &Draft) -> Named<'_> {
+    ("artifacts.oci", &draft.oci)
+}
+
+/// The first enabled artifact of which this holds.
+fn chosen_by(draft: &Draft, holds: impl Fn(&ArtifactDraft) -> bool) -> Option<&'static str> {
+    let images_enabled = draft.oci.signer != Some(SignerName::None);
+    let images = images_enabled.then(|| images(draft));
+    runs(draft)
+        .into_iter()
+        .chain(images)
+        .find(|(_, artifact)| !artifact.storage.is_empty() && holds(artifact))
+        .map(|(name, _)| name)
+}
+
+/// Stores that cannot hold what is made of a run.
+fn check_run((name, run): Named<'_>, faults: &mut Vec<Fault>) {
+    if run.signer == Some(SignerName::None) {
+        let refused = names(run, |storage| !storage.capabilities().unsigned);
+        if !refused.is_empty() {
+            let why = format!("`none` leaves statements unsigned, and {refused} cannot hold those");
+            faults.push(Fault::of(&format!("{name}.signer"), why));
+        }
+    }
+    if run.format == Some(FormatName::Tekton) {
+        let refused = names(run, |storage| !storage.takes_any_payload());
+        if !refused.is_empty() {
+            let why = format!("`tekton` is no in-toto statement, and {refused} cannot hold it");
+            faults.push(Fault::of(&format!("{name}.format"), why));
+        }
+    }
+}
+
+/// Stores that cannot hold image signatures.
+fn check_images(draft: &Draft, faults: &mut Vec<Fault>) {
+    let (name, images) = images(draft);
+    if images.signer == Some(SignerName::None) {
+        return;
+    }
+    let refused = names(images, |storage| !storage.capabilities().detached);
+    if !refused.is_empty() {
+        let why =
+            format!("an image signature is not a DSSE envelope, and {refused} cannot hold it");
+        faults.push(Fault::of(&format!("{name}.storage"), why));
+    }
+}
+
+fn names(artifact: &ArtifactDraft, refused: impl Fn(StorageName) -> bool) -> String {
+    let names: Vec<_> = artifact
+        .storage
+        .iter()
+        .filter(|storage| refused(**storage))
+        .map(|storage| format!("`{storage}`"))
+        .collect();
+    names.join(", ")
+}
+
+/// Keys that the store needs and that are not set.
+fn missing_for_storage(draft: &Draft, storage: StorageName) -> Vec<&'static str> {
+    let kafka = draft.pubsub_provider == Some(PubSubKind::Kafka);
+    let needs: &[(&'static str, bool)] = match storage {
+        StorageName::Tekton | StorageName::Oci | StorageName::Local => &[],
+        StorageName::Gcs => &[("storage.gcs.bucket", draft.gcs_bucket.is_some())],
+        StorageName::DocDb => &[("storage.docdb.url", draft.docdb_url.is_some())],
+        StorageName::Grafeas => &[("storage.grafeas.projectid", draft.grafeas_project.is_some())],
+        StorageName::PubSub => &[
+            ("storage.pubsub.provider", draft.pubsub_provider.is_some()),
+            ("storage.pubsub.topic", draft.pubsub_topic.is_some()),
+            (
+                "storage.pubsub.kafka.bootstrap.servers",
+                !kafka || !draft.kafka_servers.is_empty(),
+            ),
+        ],
+        StorageName::Archivista => &[("storage.archivista.url", draft.archivista_url.is_some())],
+    };
+    needs
+        .iter()
+        .filter(|(_, is_set)| !is_set)
+        .map(|(key, _)| *key)
+        .collect()
+}
+
+fn check_kms(draft: &Draft, by: &str, faults: &mut Vec<Fault>) {
+    let needs = [
+        ("signers.kms.kmsref", draft.kms_ref.is_some()),
+        (
+            "signers.kms.auth.spire.audience",
+            draft.spire_socket.is_none() || draft.spire_audience.is_some(),
+        ),
+    ];
+    let why = format!("must be set: `{by}.signer` is `kms`");
+    let missing = needs.iter().filter(|(_, is_set)| !is_set);
+    faults.extend(missing.map(|(key, _)| Fault::of(key, why.clone())));
+}

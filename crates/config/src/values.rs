@@ -1,0 +1,284 @@
+//! Reading one value: each reader gives the typed value, or says why the text is refused in words
+//! that follow the quoted text ("is not one of …").
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use chains_core::ImageName;
+use url::Url;
+
+use crate::names::one_of;
+use crate::{FormatName, KmsScheme, StorageName, TransparencyMode};
+
+pub(crate) type Read<T> = Result<T, String>;
+
+/// The address of a service, `http` or `https`, as written but without slashes at its end.
+///
+/// A user and password in it never show in `Debug` and `Display`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ServiceUrl(String);
+
+impl ServiceUrl {
+    /// The address, with user and password if it has them.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Never seen outside: stands in where the value is at fault, and faults are what is returned.
+    pub(crate) const fn blank() -> Self {
+        Self(String::new())
+    }
+}
+
+impl fmt::Debug for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", without_userinfo(&self.0))
+    }
+}
+
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_userinfo(&self.0))
+    }
+}
+
+/// Reference to a key in a key management service: `SCHEME://REST`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KmsRef {
+    scheme: KmsScheme,
+    text: String,
+}
+
+impl KmsRef {
+    /// The kind of service.
+    #[must_use]
+    pub const fn scheme(&self) -> KmsScheme {
+        self.scheme
+    }
+
+    /// The whole reference, as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What follows `SCHEME://`.
+    #[must_use]
+    pub fn rest(&self) -> &str {
+        self.text.split_once("://").map_or("", |(_, rest)| rest)
+    }
+}
+
+impl fmt::Display for KmsRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Replaces `user:password@` of a URL.
+pub(crate) fn without_userinfo(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest
+        .get(..authority)
+        .and_then(|authority| authority.rfind('@'))
+    {
+        Some(at) => format!(
+            "{scheme}://[redacted]{}",
+            rest.get(at..).unwrap_or_default()
+        ),
+        None => text.to_owned(),
+    }
+}
+
+pub(crate) fn run_format(text: &str) -> Read<FormatName> {
+    one_of(FormatName::OF_RUNS, FormatName::as_str, text)
+}
+
+pub(crate) fn image_format(text: &str) -> Read<FormatName> {
+    one_of(FormatName::OF_IMAGES, FormatName::as_str, text)
+}
+
+pub(crate) fn boolean(text: &str) -> Read<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "1" => Ok(true),
+        "false" | "f" | "0" => Ok(false),
+        _ => Err("is neither true nor false".to_owned()),
+    }
+}
+
+pub(crate) fn transparency_mode(text: &str) -> Read<TransparencyMode> {
+    if text.eq_ignore_ascii_case(TransparencyMode::Manual.as_str()) {
+        return Ok(TransparencyMode::Manual);
+    }
+    match boolean(text) {
+        Ok(true) => Ok(TransparencyMode::Enabled),
+        Ok(false) => Ok(TransparencyMode::Disabled),
+        Err(_) => Err("is none of true, false, manual".to_owned()),
+    }
+}
+
+/// Parts a comma list; spaces around its items do not count.
+pub(crate) fn list(text: &str) -> Read<Vec<&str>> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let items: Vec<_> = text.split(',').map(str::trim).collect();
+    if items.iter().any(|item| item.is_empty()) {
+        return Err("has an empty item between its commas".to_owned());
+    }
+    Ok(items)
+}
+
+pub(crate) fn storages(text: &str) -> Read<BTreeSet<StorageName>> {
+    let name = |item| match item {
+        StorageName::KAFKA => Ok(StorageName::PubSub),
+        _ => one_of(StorageName::ALL, StorageName::as_str, item)
+            .map_err(|why| format!("names {item:?}, which {why}")),
+    };
+    list(text)?.into_iter().map(name).collect()
+}
+
+pub(crate) fn strings(text: &str) -> Read<BTreeSet<String>> {
+    Ok(list(text)?.into_iter().map(str::to_owned).collect())
+}
+
+/// `host:port`, several of them.
+pub(crate) fn servers(text: &str) -> Read<Vec<String>> {
+    let server = |item: &str| {
+        let (host, port) = item.rsplit_once(':').unwrap_or((item, ""));
+        let odd =
+            host.is_empty() || host.contains(['/', '@']) || host.contains(char::is_whitespace);
+        if odd || port.parse::<u16>().is_err() {
+            return Err(format!("names {item:?}, which is not HOST:PORT"));
+        }
+        Ok(item.to_owned())
+    };
+    list(text)?.into_iter().map(server).collect()
+}
+
+pub(crate) fn service_url(text: &str) -> Read<ServiceUrl> {
+    let parsed = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err("is not an http or https URL".to_owned());
+    }
+    // The parser mends `https:host`; whoever joins a path to the text would not.
+    if !text.contains("://") || text.contains(char::is_whitespace) {
+        return Err("is not a URL: it must read https://HOST".to_owned());
+    }
+    Ok(ServiceUrl(text.trim_end_matches('/').to_owned()))
+}
+
+pub(crate) fn repository(text: &str) -> Read<ImageName> {
+    text.parse()
+        .map_err(|error: chains_core::Error| format!("is not a repository: {error}"))
+}
+
+pub(crate) fn kms_ref(text: &str) -> Read<KmsRef> {
+    let (scheme, rest) = text.split_once("://").ok_or_else(kms_schemes)?;
+    let scheme =
+        one_of(KmsScheme::ALL, KmsScheme::as_str, scheme).map_err(|_unknown| kms_schemes())?;
+    if rest.is_empty() || rest.contains(char::is_whitespace) {
+        return Err(format!("names no key after {scheme}://"));
+    }
+    Ok(KmsRef {
+        scheme,
+        text: text.to_owned(),
+    })
+}
+
+fn kms_schemes() -> String {
+    let schemes: Vec<_> = KmsScheme::NAMES
+        .iter()
+        .map(|name| format!("{name}://"))
+        .collect();
+    format!("does not start with one of {}", schemes.join(", "))
+}
+
+/// A collection, as go-cloud's docstore writes it; its store reads the rest.
+pub(crate) fn docdb_url(text: &str) -> Read<String> {
+    const SCHEMES: [&str; 3] = ["mongo", "firestore", "dynamodb"];
+    match text.split_once("://") {
+        Some((scheme, rest))
+            if SCHEMES.contains(&scheme) && !rest.starts_with('?') && !rest.is_empty() =>
+        {
+            plain(text)
+        }
+        Some((scheme, _)) if SCHEMES.contains(&scheme) => {
+            Err(format!("names no collection after {scheme}://"))
+        }
+        _ => Err("does not start with one of mongo://, firestore://, dynamodb://".to_owned()),
+    }
+}
+
+pub(crate) fn spire_socket(text: &str) -> Read<String> {
+    match text.split_once(':') {
+        Some(("unix" | "tcp", rest)) if !rest.trim_matches('/').is_empty() => plain(text),
+        _ => Err("is not the address of a socket, unix:///PATH or tcp://IP:PORT".to_owned()),
+    }
+}
+
+/// Names of buckets: <https://cloud.google.com/storage/docs/buckets#naming>.
+pub(crate) fn bucket(text: &str) -> Read<String> {
+    of_chars(text, 3..=222, "a-z 0-9 - _ .", |c| {
+        c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.')
+    })
+}
+
+/// Names of topics, as Kafka allows them.
+pub(crate) fn topic(text: &str) -> Read<String> {
+    of_chars(text, 1..=249, "a-z A-Z 0-9 - _ .", |c| {
+        c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+    })
+}
+
+/// Ids that become one part of a path.
+pub(crate) fn id(text: &str) -> Read<String> {
+    of_chars(text, 1..=128, "a-z A-Z 0-9 - _ . :", |c| {
+        c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':')
+    })
+}
+
+fn of_chars(
+    text: &str,
+    length: std::ops::RangeInclusive<usize>,
+    allowed: &str,
+    is_allowed: impl Fn(char) -> bool,
+) -> Read<String> {
+    if let Some(odd) = text.chars().find(|c| !is_allowed(*c)) {
+        return Err(format!("holds {odd:?}, allowed are {allowed}"));
+    }
+    if !length.contains(&text.len()) {
+        let (least, most) = (length.start(), length.end());
+        return Err(format!(
+            "has {} characters, allowed are {least} to {most}",
+            text.len()
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// Text in one line.
+pub(crate) fn plain(text: &str) -> Read<String> {
+    match text.chars().find(|c| c.is_control()) {
+        Some(odd) => Err(format!("holds the control character {odd:?}")),
+        None => Ok(text.to_owned()),
+    }
+}
+
+pub(crate) fn path(text: &str) -> Read<PathBuf> {
+    plain(text).map(PathBuf::from)
+}
+
+/// MongoDB's connection string; the reasons never hold a part of it.
+pub(crate) fn mongo_server(text: &str) -> Read<chains_core::Secret> {
+    if text.starts_with("mongodb://") || text.starts_with("mongodb+srv://") {
+        Ok(chains_core::Secret::new(text))
+    } else {
+        Err("does not start with mongodb:// or mongodb+srv://".to_owned())
+    }
+}
