@@ -1,0 +1,127 @@
+//! `cargo xtask e2e`: the command against real peers.
+//!
+//! Builds `chains`, asks the cases in `tests/e2e` what they need, installs what is missing of that
+//! into a cache folder, and runs them. A peer that cannot be had is told loudly, and its cases are
+//! counted as not run.
+
+mod build;
+mod cache;
+mod catalog;
+mod recipe;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+
+use cache::{Cache, Had};
+
+/// The variable through which the cases learn where the peers are: a file.
+const PEERS_FILE: &str = "CHAINS_E2E_PEERS";
+
+/// What `cargo xtask e2e --help` prints.
+pub(crate) const HELP: &str = "\
+cargo xtask e2e [--list] [--threads N] [NAME…]
+
+Runs the end-to-end cases whose name contains one of NAME, or all of them, against real peers.
+  --list       prints the cases and the peers that each needs, and runs nothing
+  --threads N  runs N cases at a time (2)
+
+Peers are installed into $CHAINS_CACHE (by default chains-peers in the user's cache folder).
+";
+
+/// Runs `cargo xtask e2e`, from the root of the workspace.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        print(HELP);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cases = build::cases()?;
+    let needed = needed(&cases, args)?;
+    if args.iter().any(|arg| arg == "--list") {
+        return finish(Command::new(&cases).args(args));
+    }
+    if needed.is_empty() {
+        bail!("no case is called like that: `cargo xtask e2e --list` prints them all");
+    }
+    let chains = build::chains()?;
+
+    let cache = Cache::open()?;
+    let peers = cache.path("peers.json");
+    let list = json!({ "chains": chains, "peers": install(&cache, &needed)? });
+    fs::write(&peers, serde_json::to_vec_pretty(&list)?)
+        .with_context(|| format!("write {}", peers.display()))?;
+
+    let started = Instant::now();
+    let ended = finish(Command::new(&cases).args(args).env(PEERS_FILE, &peers));
+    print(&format!("the cases took {:.0?}\n", started.elapsed()));
+    ended
+}
+
+/// The peers that the cases chosen by `args` need.
+fn needed(cases: &Path, args: &[String]) -> Result<BTreeSet<String>> {
+    let output = Command::new(cases).args(args).arg("--list").output()?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let list = String::from_utf8(output.stdout).context("read the list of cases")?;
+    let peers = list.lines().filter_map(|line| line.split_once('\t'));
+    Ok(peers
+        .flat_map(|(_, peers)| peers.split(' '))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Installs the peers of these names where they are missing, and tells what became of each, as the
+/// cases want to read it.
+fn install(cache: &Cache, names: &BTreeSet<String>) -> Result<Map<String, Value>> {
+    print(&format!("peers, in {}:\n", cache.folder().display()));
+    let mut told = Map::new();
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        let peer = catalog::find(name)?;
+        let (line, value) = match cache.have(peer) {
+            Ok(Had {
+                program,
+                what,
+                took,
+            }) => {
+                let took = took.map_or("cached".to_owned(), |took| format!("{took:.1?}"));
+                (
+                    format!("  {name:<20} {took:>8}  {what}"),
+                    json!({ "program": program }),
+                )
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                (
+                    format!("  {name:<20} NOT TO BE HAD: {why}"),
+                    json!({ "missing": why }),
+                )
+            }
+        };
+        print(&format!("{line}\n"));
+        told.insert(name.clone(), value);
+    }
+    Ok(told)
+}
+
+/// Runs a command to its end and passes its exit status on.
+fn finish(command: &mut Command) -> Result<ExitCode> {
+    let status = command
+        .status()
+        .with_context(|| format!("run {}", command.get_program().display()))?;
+    // Without a code it was killed.
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+#[allow(clippy::print_stdout, reason = "a command of the developer's terminal")]
+fn print(text: &str) {
+    print!("{text}");
+}

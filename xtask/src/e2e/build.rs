@@ -1,0 +1,56 @@
+//! Builds what is run: the command under test, and the cases.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// Builds `chains` as users do, in release, and tells where it is.
+pub(crate) fn chains() -> Result<PathBuf> {
+    let args = [
+        "build",
+        "--release",
+        "--package",
+        "chains-cli",
+        "--bin",
+        "chains",
+    ];
+    executable(&args, "chains")
+}
+
+/// Builds the cases and tells where they are.
+pub(crate) fn cases() -> Result<PathBuf> {
+    let args = [
+        "test",
+        "--no-run",
+        "--package",
+        "chains-e2e",
+        "--features",
+        "peers",
+    ];
+    executable(&[&args[..], &["--test", "e2e"]].concat(), "e2e")
+}
+
+/// Runs cargo and reads from its messages where it put the executable of the target `name`.
+fn executable(args: &[&str], name: &str) -> Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(args)
+        .args(["--quiet", "--message-format=json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("run cargo")?;
+    if !output.status.success() {
+        bail!("`cargo {}` failed", args.join(" "));
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("`cargo {}` made no executable", args.join(" ")))
+}

@@ -1,0 +1,79 @@
+//! The peers that there are: one line each.
+
+use anyhow::{Context, Result};
+
+use super::recipe::Recipe;
+
+/// A real program that Chains is tested against.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// The name by which cases ask for it.
+    pub(crate) name: &'static str,
+    /// How it is installed.
+    pub(crate) recipe: Recipe,
+    /// Its program, in the folder that the recipe fills.
+    pub(crate) program: &'static str,
+    /// Arguments with which it must succeed before it counts as installed: a program may come for a
+    /// newer system than this one. None where it has nothing of the kind.
+    pub(crate) check: &'static [&'static str],
+}
+
+const PEERS: &[Peer] = &[
+    Peer {
+        name: "cosign-2",
+        recipe: Recipe::Deb {
+            suite: "trixie",
+            package: "cosign",
+            version: "2.",
+        },
+        program: "usr/bin/cosign",
+        check: &["version"],
+    },
+    Peer {
+        name: "cosign-3",
+        recipe: Recipe::Deb {
+            suite: "sid",
+            package: "cosign",
+            version: "3.",
+        },
+        program: "usr/bin/cosign",
+        check: &["version"],
+    },
+    Peer {
+        name: "crane",
+        recipe: Recipe::GoInstall {
+            package: "github.com/google/go-containerregistry/cmd/crane",
+            version: "0.22.1",
+        },
+        program: "crane",
+        check: &["version"],
+    },
+    Peer {
+        name: "docker-registry",
+        recipe: Recipe::Deb {
+            suite: "bookworm",
+            package: "docker-registry",
+            version: "2.",
+        },
+        program: "usr/bin/docker-registry",
+        check: &["--version"],
+    },
+    Peer {
+        name: "referrers-registry",
+        recipe: Recipe::GoModule {
+            folder: "referrers-registry",
+        },
+        program: "referrers-registry",
+        check: &[],
+    },
+];
+
+/// The peer of this name.
+pub(crate) fn find(name: &str) -> Result<&'static Peer> {
+    PEERS
+        .iter()
+        .find(|peer| peer.name == name)
+        .with_context(|| {
+            format!("a case needs {name}, which is not in the catalog of peers (xtask/src/e2e)")
+        })
+}
