@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::FormatName;
 use crate::StorageName;
-use crate::keys::{Default, KEYS, Key, Values};
+use crate::keys::{Default, Key, Values};
+use crate::table::KEYS;
 
 const INTRODUCTION: &str = "\
 # Configuration

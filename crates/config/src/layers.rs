@@ -129,7 +129,7 @@ impl Layers {
     /// The configuration as far as it can be had, and what is wrong with it.
     pub(crate) fn resolve_with_faults(mut self) -> (Config, Vec<Fault>) {
         let mut faults = std::mem::take(&mut self.faults);
-        faults.extend(self.values.keys().filter_map(|key| keys::unknown(key)));
+        faults.extend(keys::unknown(self.values.keys()));
         let mut draft = Draft::default();
         let mut settings = Vec::new();
         for key in keys::all() {

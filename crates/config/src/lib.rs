@@ -29,6 +29,7 @@ mod keys;
 mod layers;
 mod names;
 mod read;
+mod table;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -1,5 +1,7 @@
 //! From a text to keys and values: a ConfigMap manifest, a flat map, or lines of `key=value`.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::Fault;
@@ -55,6 +57,7 @@ impl Reader {
     }
 
     fn lines(&mut self, text: &str) {
+        let mut known = BTreeSet::new();
         for line in significant(text) {
             let Some((key, value)) = line.split_once('=') else {
                 // The line may hold a secret: its first word is enough to find it.
@@ -64,7 +67,7 @@ impl Reader {
                 continue;
             };
             let key = key.trim_end();
-            if self.pairs.iter().any(|(known, _)| known == key) {
+            if !known.insert(key) {
                 self.faults.push(Fault::of(key, "is given twice"));
             }
             self.pairs

@@ -1,0 +1,136 @@
+//! Rows about the signers and the transparency log.
+
+use super::{LINE, PATH, SERVICE_URL, put, some};
+use crate::keys::{Key, Values};
+use crate::names::one_of;
+use crate::values;
+use crate::{FulcioProvider, TransparencyMode};
+
+pub(super) static TRANSPARENCY: &[Key] = &[
+    Key::new(
+        "transparency.enabled",
+        Values::OneOf(TransparencyMode::NAMES),
+        |draft, text| some(&mut draft.transparency, values::transparency_mode(text)),
+        "Whether signed payloads are logged. `manual`: those of runs annotated \
+         `chains.tekton.dev/transparency-upload: \"true\"`.",
+    )
+    .default("false"),
+    Key::new(
+        "transparency.url",
+        SERVICE_URL,
+        |draft, text| some(&mut draft.transparency_url, values::service_url(text)),
+        "Address of the log.",
+    )
+    .default("https://rekor.sigstore.dev"),
+];
+
+pub(super) static SIGNER_X509: &[Key] = &[
+    Key::new(
+        "signers.x509.fulcio.enabled",
+        Values::Boolean,
+        |draft, text| put(&mut draft.fulcio_enabled, values::boolean(text)),
+        "Whether to sign with short-lived certificates of Fulcio in place of a key at hand.",
+    )
+    .default("false"),
+    Key::new(
+        "signers.x509.fulcio.address",
+        SERVICE_URL,
+        |draft, text| some(&mut draft.fulcio_address, values::service_url(text)),
+        "Address of Fulcio.",
+    )
+    .default("https://fulcio.sigstore.dev"),
+    Key::new(
+        "signers.x509.fulcio.issuer",
+        SERVICE_URL,
+        |draft, text| some(&mut draft.fulcio_issuer, values::service_url(text)),
+        "The issuer that identity tokens are expected from.",
+    )
+    .default("https://oauth2.sigstore.dev/auth"),
+    Key::new(
+        "signers.x509.fulcio.provider",
+        Values::OneOf(FulcioProvider::NAMES),
+        |draft, text| {
+            let read = one_of(FulcioProvider::ALL, FulcioProvider::as_str, text);
+            some(&mut draft.fulcio_provider, read)
+        },
+        "Where identity tokens come from.",
+    )
+    .decided("each is tried"),
+    Key::new(
+        "signers.x509.identity.token.file",
+        PATH,
+        |draft, text| some(&mut draft.token_file, values::path(text)),
+        "A file with the identity token.",
+    ),
+    Key::new(
+        "signers.x509.tuf.mirror.url",
+        SERVICE_URL,
+        |draft, text| some(&mut draft.tuf_mirror, values::service_url(text)),
+        "The TUF repository that tells whom to trust; `root.json` is expected there.",
+    )
+    .default("https://tuf-repo-cdn.sigstore.dev"),
+];
+
+pub(super) static SIGNER_KMS: &[Key] = &[
+    Key::new(
+        "signers.kms.kmsref",
+        Values::Text(
+            "`gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K[/versions/V]`, \
+             `awskms://[ENDPOINT]/[ID/ALIAS/ARN]`, \
+             `azurekms://VAULT.vault.azure.net/KEY[/VERSION]`, `hashivault://KEY`",
+        ),
+        |draft, text| some(&mut draft.kms_ref, values::kms_ref(text)),
+        "The key. Required where a signer is `kms`.",
+    ),
+    Key::new(
+        "signers.kms.auth.address",
+        SERVICE_URL,
+        |draft, text| some(&mut draft.kms_address, values::service_url(text)),
+        "Address of the server, as in `VAULT_ADDR`.",
+    ),
+    Key::new(
+        "signers.kms.auth.token",
+        LINE,
+        |draft, text| some(&mut draft.kms_token, values::plain(text).map(Into::into)),
+        "A token, as in `VAULT_TOKEN`. Better kept in a Secret: see `signers.kms.auth.token-path`.",
+    )
+    .secret(),
+    Key::new(
+        "signers.kms.auth.token-path",
+        PATH,
+        |draft, text| some(&mut draft.kms_token_path, values::path(text)),
+        "A file with a token, e.g. of a mounted Secret; wins over `signers.kms.auth.token`.",
+    ),
+    Key::new(
+        "signers.kms.auth.oidc.path",
+        LINE,
+        |draft, text| some(&mut draft.oidc_path, values::plain(text)),
+        "Where the server's JWT login is mounted, e.g. `jwt`.",
+    ),
+    Key::new(
+        "signers.kms.auth.oidc.role",
+        LINE,
+        |draft, text| some(&mut draft.oidc_role, values::plain(text)),
+        "The role to log in as.",
+    ),
+    Key::new(
+        "signers.kms.auth.oidc.token-path",
+        PATH,
+        |draft, text| put(&mut draft.oidc_token_path, values::path(text)),
+        "The file with the JWT to log in with.",
+    )
+    .default("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+    Key::new(
+        "signers.kms.auth.spire.sock",
+        Values::Text("`unix:///PATH` or `tcp://IP:PORT`"),
+        |draft, text| some(&mut draft.spire_socket, values::spire_socket(text)),
+        "The socket of the SPIFFE Workload API, to log in with a JWT from there.",
+    ),
+    Key::new(
+        "signers.kms.auth.spire.audience",
+        LINE,
+        |draft, text| some(&mut draft.spire_audience, values::plain(text)),
+        "The audience of that JWT. Required where a signer is `kms` and \
+         `signers.kms.auth.spire.sock` is set.",
+    ),
+];
