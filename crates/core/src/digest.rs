@@ -44,6 +44,40 @@ impl DigestAlgorithm {
             Self::Sha512 => 128,
         }
     }
+
+    /// Checks that `hex` is a digest of this algorithm.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] where the number of digits is wrong or one is not in `0-9a-f`.
+    pub fn check(self, hex: &str) -> Result<(), Error> {
+        let digits = hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if digits && hex.len() == self.hex_len() {
+            return Ok(());
+        }
+        if let Some(odd) = hex.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
+            return Err(invalid(format!("{odd:?} is not a lower-case hex digit")));
+        }
+        let (wanted, found) = (self.hex_len(), hex.len());
+        Err(invalid(format!(
+            "a {self} digest has {wanted} hex digits, not {found}"
+        )))
+    }
+}
+
+impl FromStr for DigestAlgorithm {
+    type Err = Error;
+
+    /// Reads the name in front of the colon.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == name)
+            .ok_or_else(|| {
+                invalid(format!(
+                    "unknown digest algorithm {name:?}: known are sha1, sha256, sha384, sha512"
+                ))
+            })
+    }
 }
 
 impl fmt::Display for DigestAlgorithm {
@@ -72,7 +106,10 @@ impl Digest {
     /// The SHA-256 of `content`.
     #[must_use]
     pub fn sha256_of(content: &[u8]) -> Self {
-        Self { algorithm: DigestAlgorithm::Sha256, hex: hex::encode(Sha256::digest(content)) }
+        Self {
+            algorithm: DigestAlgorithm::Sha256,
+            hex: hex::encode(Sha256::digest(content)),
+        }
     }
 
     /// Checks `hex` against `algorithm`.
@@ -80,15 +117,11 @@ impl Digest {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] where the number of digits is wrong or one is not in `0-9a-f`.
     pub fn new(algorithm: DigestAlgorithm, hex: &str) -> Result<Self, Error> {
-        let found = hex.chars().count();
-        let wanted = algorithm.hex_len();
-        if let Some(odd) = hex.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
-            return Err(invalid(format!("{odd:?} is not a lower-case hex digit")));
-        }
-        if found != wanted {
-            return Err(invalid(format!("a {algorithm} digest has {wanted} hex digits, not {found}")));
-        }
-        Ok(Self { algorithm, hex: hex.to_owned() })
+        algorithm.check(hex)?;
+        Ok(Self {
+            algorithm,
+            hex: hex.to_owned(),
+        })
     }
 
     /// The algorithm.
@@ -111,12 +144,7 @@ impl FromStr for Digest {
         let Some((name, hex)) = text.split_once(':') else {
             return Err(invalid("no colon between algorithm and digits".to_owned()));
         };
-        let Some(algorithm) = DigestAlgorithm::ALL.into_iter().find(|a| a.as_str() == name) else {
-            return Err(invalid(format!(
-                "unknown digest algorithm {name:?}: known are sha1, sha256, sha384, sha512"
-            )));
-        };
-        Self::new(algorithm, hex)
+        Self::new(name.parse()?, hex)
     }
 }
 
@@ -128,4 +156,55 @@ impl fmt::Display for Digest {
 
 fn invalid(why: String) -> Error {
     Error::new(ErrorKind::InvalidInput, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: Result<(DigestAlgorithm, &str), &str>) {
+        match (text.parse::<Digest>(), expect) {
+            (Ok(digest), Ok((algorithm, hex))) => {
+                assert_eq!(
+                    (digest.algorithm(), digest.hex()),
+                    (algorithm, hex),
+                    "{text}"
+                );
+                assert_eq!(digest.to_string(), text);
+            }
+            (Err(error), Err(why)) => assert_eq!(error.to_string(), why, "{text}"),
+            (found, _) => panic!("{text}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_each_algorithm() {
+        for algorithm in DigestAlgorithm::ALL {
+            let hex = "0f".repeat(algorithm.hex_len() / 2);
+            check(&format!("{algorithm}:{hex}"), Ok((algorithm, &hex)));
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        check("", Err("no colon between algorithm and digits"));
+        check("sha256", Err("no colon between algorithm and digits"));
+        check("sha256:", Err("a sha256 digest has 64 hex digits, not 0"));
+        check("sha1:abc", Err("a sha1 digest has 40 hex digits, not 3"));
+        check("sha512:ab:cd", Err("':' is not a lower-case hex digit"));
+        check(
+            &format!("sha256:{}", "A".repeat(64)),
+            Err("'A' is not a lower-case hex digit"),
+        );
+        check(
+            &format!("sha256:{}\n", "a".repeat(64)),
+            Err("'\\n' is not a lower-case hex digit"),
+        );
+        let unknown = |name: &str| {
+            format!("unknown digest algorithm {name:?}: known are sha1, sha256, sha384, sha512")
+        };
+        check("md5:00", Err(&unknown("md5")));
+        check("SHA256:00", Err(&unknown("SHA256")));
+        check(":00", Err(&unknown("")));
+    }
 }
