@@ -16,8 +16,12 @@ use crate::{Error, ErrorKind, Signature};
 /// ```
 #[must_use]
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut encoded =
-        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+    let mut encoded = format!(
+        "DSSEv1 {} {payload_type} {} ",
+        payload_type.len(),
+        payload.len()
+    )
+    .into_bytes();
     encoded.extend_from_slice(payload);
     encoded
 }
@@ -54,7 +58,11 @@ impl Envelope {
             keyid: signature.material.key_id().to_owned(),
             sig: signature.bytes.clone(),
         };
-        Self { payload_type: payload_type.to_owned(), payload, signatures: vec![sig] }
+        Self {
+            payload_type: payload_type.to_owned(),
+            payload,
+            signatures: vec![sig],
+        }
     }
 
     /// Reads an envelope's JSON.
@@ -62,8 +70,9 @@ impl Envelope {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] where it is not JSON, a field is missing or base64 is broken.
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(json)
-            .map_err(|e| Error::new(ErrorKind::InvalidInput, "reading a DSSE envelope").with_source(e))
+        serde_json::from_slice(json).map_err(|e| {
+            Error::new(ErrorKind::InvalidInput, "reading a DSSE envelope").with_source(e)
+        })
     }
 
     /// The envelope as compact JSON: always the same bytes for the same envelope.

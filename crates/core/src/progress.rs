@@ -26,7 +26,11 @@ pub struct TargetProgress {
     /// Hex SHA-256 of the payload: another payload starts anew.
     pub payload: String,
     /// The signature that was made.
-    #[serde(default, with = "crate::base64_bytes", skip_serializing_if = "Bytes::is_empty")]
+    #[serde(
+        default,
+        with = "crate::base64_bytes",
+        skip_serializing_if = "Bytes::is_empty"
+    )]
     pub signature: Bytes,
     /// Names of the stores that have it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -42,8 +46,9 @@ impl Progress {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] where it is not what [`Progress::to_json`] writes; start anew then.
     pub fn from_json(json: &str) -> Result<Self> {
-        serde_json::from_str(json)
-            .map_err(|e| Error::new(ErrorKind::InvalidInput, "reading the progress of a run").with_source(e))
+        serde_json::from_str(json).map_err(|e| {
+            Error::new(ErrorKind::InvalidInput, "reading the progress of a run").with_source(e)
+        })
     }
 
     /// The annotation's value.
@@ -56,6 +61,8 @@ impl Progress {
     /// What is done of a target, where it is the payload with this SHA-256 (hex) that was worked on.
     #[must_use]
     pub fn of(&self, short_key: &str, payload: &str) -> Option<&TargetProgress> {
-        self.targets.get(short_key).filter(|target| target.payload == payload)
+        self.targets
+            .get(short_key)
+            .filter(|target| target.payload == payload)
     }
 }

@@ -67,7 +67,9 @@ impl fmt::Display for Outcome {
         match self {
             Self::Stored { location } => write!(f, "stored at {location}"),
             Self::AlreadyStored { location } => write!(f, "already stored at {location}"),
-            Self::OnRun { annotations } => write!(f, "{} annotations for the run", annotations.len()),
+            Self::OnRun { annotations } => {
+                write!(f, "{} annotations for the run", annotations.len())
+            }
             Self::Skipped(reason) => write!(f, "skipped: {reason}"),
         }
     }

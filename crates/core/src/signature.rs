@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::dsse::Envelope;
 use crate::PublicKey;
+use crate::dsse::Envelope;
 
 /// How a signature was made: told by the signer, never guessed from the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,7 +67,11 @@ impl VerificationMaterial {
     /// A bare public key.
     #[must_use]
     pub const fn from_public_key(public_key: PublicKey) -> Self {
-        Self { public_key, certificate: None, chain: None }
+        Self {
+            public_key,
+            certificate: None,
+            chain: None,
+        }
     }
 
     /// The key id of the public key.
