@@ -6,10 +6,16 @@
 //! [`OciStore`] keeps records there and reads them back; [`Keyring`] finds credentials in docker's
 //! configuration files.
 
+mod commit;
+mod fault;
 mod keyring;
+mod layer;
+mod manifest;
 mod options;
 mod read;
+mod registry;
 mod store;
+mod subjects;
 
 pub use keyring::Keyring;
 pub use options::{Encoding, OciOptions};

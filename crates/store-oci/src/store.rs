@@ -4,54 +4,177 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chains_core::{
-    Capabilities, Error, ErrorKind, ImageDigest, Outcome, ReadBack, ReadQuery, Record,
-    RegistryCredentials, Result, Store, Stored,
+    Capabilities, Error, ErrorKind, ImageDigest, ImageName, Outcome, ReadBack, ReadQuery, Record,
+    RegistryCredentials, Result, RunRef, Store, Stored, Subject, Target,
 };
+use futures_util::StreamExt as _;
+use futures_util::stream;
 
-use crate::{Attachments, OciOptions};
+use crate::commit::{Change, Place, Tags};
+use crate::fault::Fault;
+use crate::layer::{Kind, NewLayer, Odd};
+use crate::registry::{Access, Registries, Repository};
+use crate::{Attachments, Encoding, OciOptions, read, subjects};
 
-/// Keeps records in OCI registries.
+/// How many subjects of one statement are worked on at once.
+const PARALLEL: usize = 8;
+
+/// Keeps records in OCI registries, beside the images they are about.
+///
+/// # Guarantees
+/// - What is there stays: layers are only added, also to tags that `cosign` wrote.
+/// - The same record twice is there once.
+/// - Concurrent calls on one store lose nothing. Other stores, processes and programs may write to the same tag:
+///   registries have no conditional write, so every write is looked at again after a while
+///   ([`OciOptions::settle`]) and done anew if it was undone. What another writer undoes later than
+///   that is lost; it must have taken longer than the wait between reading the tag and writing it.
+/// - A credential is shown to the registry it was issued for and to the token endpoint that this registry
+///   names, and to nobody over plain HTTP unless the host is named in [`OciOptions::insecure_hosts`].
 #[derive(Debug)]
 pub struct OciStore {
-    _options: OciOptions,
-    _credentials: Arc<dyn RegistryCredentials>,
-}
-
-fn not_yet() -> Error {
-    Error::new(ErrorKind::Internal, "not there yet")
+    options: OciOptions,
+    credentials: Arc<dyn RegistryCredentials>,
+    registries: Registries,
+    tags: Tags,
 }
 
 impl OciStore {
     /// A store with these options, which asks `credentials` for each repository.
     ///
     /// # Errors
-    /// Where an option cannot be used, e.g. a file of certificates cannot be read.
+    /// [`ErrorKind::Configuration`] where a file of certificates cannot be read;
+    /// [`ErrorKind::Unsupported`] where the encoding is not supported.
     pub fn new(options: OciOptions, credentials: Arc<dyn RegistryCredentials>) -> Result<Self> {
-        Ok(Self { _options: options, _credentials: credentials })
+        if options.encoding != Encoding::Dsse {
+            let what = "setting up the oci store";
+            let why = "the encoding `sigstore-bundle` is not supported yet: use `dsse`";
+            return Err(Fault::new(ErrorKind::Unsupported, what, why).into());
+        }
+        let registries = Registries::new(&options)?;
+        let tags = Tags::new(options.settle);
+        Ok(Self {
+            options,
+            credentials,
+            registries,
+            tags,
+        })
     }
 
-    /// The digest that `NAME[:TAG]` or `NAME@DIGEST` stands for; the image must exist.
+    /// The digest that `NAME[:TAG]` or `NAME[:TAG]@DIGEST` stands for; `latest` where there is no tag.
+    ///
+    /// The image's manifest is read, and the digest computed from it.
     ///
     /// # Errors
-    /// Where the reference cannot be read, or the image is not there.
-    pub async fn resolve(&self, _reference: &str) -> Result<ImageDigest> {
-        Err(not_yet())
+    /// [`ErrorKind::InvalidInput`] where the reference cannot be read, [`ErrorKind::NotFound`] where there is no
+    /// such image, and whatever else the registry answers.
+    pub async fn resolve(&self, reference: &str) -> Result<ImageDigest> {
+        let (name, identifier) = read::parse_reference(reference)?;
+        let repository = self.repository(None, &name).await?;
+        let found = repository.manifest(&identifier, Access::Pull).await?;
+        let Some(found) = found else {
+            return Err(missing(&format!("{name}:{identifier}")));
+        };
+        Ok(ImageDigest {
+            name,
+            digest: found.digest,
+        })
     }
 
-    /// The signatures of an image.
+    /// The signatures of an image, as far as they can be read; not verified. None is not an error.
     ///
     /// # Errors
-    /// Where the registry cannot be reached.
-    pub async fn signatures(&self, _image: &ImageDigest) -> Result<Attachments> {
-        Err(not_yet())
+    /// Where the registry does not answer, or not with a manifest.
+    pub async fn signatures(&self, image: &ImageDigest) -> Result<Attachments> {
+        self.attachments(None, image, Kind::Signature).await
     }
 
-    /// The attestations of an image.
+    /// The attestations of an image, as far as they can be read; not verified. None is not an error.
     ///
     /// # Errors
-    /// Where the registry cannot be reached.
-    pub async fn attestations(&self, _image: &ImageDigest) -> Result<Attachments> {
-        Err(not_yet())
+    /// As [`OciStore::signatures`].
+    pub async fn attestations(&self, image: &ImageDigest) -> Result<Attachments> {
+        self.attachments(None, image, Kind::Attestation).await
+    }
+
+    async fn attachments(
+        &self,
+        run: Option<&RunRef>,
+        image: &ImageDigest,
+        kind: Kind,
+    ) -> Result<Attachments> {
+        let place = self.place(run, image, kind).await?;
+        Ok(read::attachments(&place, kind).await?)
+    }
+
+    /// The repository with the credential for it.
+    async fn repository(&self, run: Option<&RunRef>, name: &ImageName) -> Result<Repository> {
+        let credential = self
+            .credentials
+            .credential(run, name.registry(), name.repository())
+            .await?;
+        Ok(self.registries.repository(name, credential))
+    }
+
+    /// Where an image's records are.
+    async fn place(&self, run: Option<&RunRef>, image: &ImageDigest, kind: Kind) -> Result<Place> {
+        let name = self.options.repository.as_ref().unwrap_or(&image.name);
+        let tag = kind.tag(&image.digest);
+        let location = format!("{name}:{tag}");
+        Ok(Place {
+            repository: self.repository(run, name).await?,
+            location,
+            tag,
+        })
+    }
+
+    async fn put_at(&self, run: &RunRef, image: &ImageDigest, layer: &NewLayer) -> Result<Outcome> {
+        let place = self.place(Some(run), image, layer.kind).await?;
+        // Elsewhere than beside the image, nothing says that we may ask for the image.
+        if self
+            .options
+            .repository
+            .as_ref()
+            .is_none_or(|name| *name == image.name)
+        {
+            let digest = image.digest.to_string();
+            if place
+                .repository
+                .manifest_digest(&digest, Access::Push)
+                .await?
+                .is_none()
+            {
+                return Err(missing(&image.to_string()));
+            }
+        }
+        let change = self.tags.add(&place, layer).await?;
+        let location = place.location;
+        Ok(match change {
+            Change::Added => Outcome::Stored { location },
+            Change::None => Outcome::AlreadyStored { location },
+        })
+    }
+
+    async fn put_at_subjects(&self, record: &Record, layer: &NewLayer) -> Result<Outcome> {
+        let (images, others) = images(&record.payload.subjects);
+        if images.is_empty() {
+            let why = if others.is_empty() {
+                "there is none".to_owned()
+            } else {
+                others.join(", ")
+            };
+            return Ok(Outcome::Skipped(format!(
+                "no subject is an image in a registry: {why}"
+            )));
+        }
+        for why in &others {
+            tracing::debug!(run = %record.run, why, "not an image, so no attestation in a registry");
+        }
+        let mut puts = Vec::new();
+        for image in &images {
+            puts.push(self.put_at(&record.run, image, layer));
+        }
+        let results: Vec<_> = stream::iter(puts).buffered(PARALLEL).collect().await;
+        combine(&record.run, images.iter().zip(results).collect())
     }
 }
 
@@ -62,17 +185,136 @@ impl Store for OciStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { dsse: true, detached: true, unsigned: false }
+        Capabilities {
+            dsse: true,
+            detached: true,
+            unsigned: false,
+        }
     }
 
-    async fn put(&self, _record: &Record) -> Result<Outcome> {
-        Err(not_yet())
+    async fn put(&self, record: &Record) -> Result<Outcome> {
+        let layer = match NewLayer::of(record) {
+            Ok(layer) => layer,
+            Err(Odd::DetachedRun) => {
+                let why = format!(
+                    "the payload of the format `{}` is no attestation, and registries hold only those",
+                    record.payload.format
+                );
+                return Ok(Outcome::Skipped(why));
+            }
+            Err(Odd::Unsigned) => return Err(unsupported(record, "it is not signed")),
+            Err(Odd::EnvelopedImage) => {
+                return Err(unsupported(
+                    record,
+                    "signatures of images stand beside their payload",
+                ));
+            }
+        };
+        match &record.target {
+            Target::Image(image) => self.put_at(&record.run, image, &layer).await,
+            Target::Run => self.put_at_subjects(record, &layer).await,
+        }
     }
 }
 
 #[async_trait]
 impl ReadBack for OciStore {
-    async fn read_back(&self, _query: ReadQuery<'_>) -> Result<Vec<Stored>> {
-        Err(not_yet())
+    /// For a run: every attestation of each of its images, of other runs too, because a registry keeps them by
+    /// image. Layers that cannot be read are left out.
+    async fn read_back(&self, query: ReadQuery<'_>) -> Result<Vec<Stored>> {
+        let (images, kind) = match query.target {
+            Target::Image(image) => (vec![image.clone()], Kind::Signature),
+            Target::Run => (images(query.subjects).0, Kind::Attestation),
+        };
+        let mut all = Vec::new();
+        for image in &images {
+            let attachments = self.attachments(Some(query.run), image, kind).await?;
+            for odd in &attachments.unreadable {
+                tracing::warn!(location = odd.location, reason = odd.reason, "unreadable");
+            }
+            all.extend(
+                attachments
+                    .found
+                    .into_iter()
+                    .map(|attached| attached.stored),
+            );
+        }
+        Ok(all)
     }
+}
+
+/// The images among subjects, each once, and why the others are none.
+fn images(subjects: &[Subject]) -> (Vec<ImageDigest>, Vec<String>) {
+    let mut images = Vec::new();
+    let mut others = Vec::new();
+    for subject in subjects {
+        match subjects::image(subject) {
+            Ok(image) if images.contains(&image) => {}
+            Ok(image) => images.push(image),
+            Err(why) => others.push(why),
+        }
+    }
+    (images, others)
+}
+
+/// One outcome of several: the places, or what failed where.
+fn combine(run: &RunRef, results: Vec<(&ImageDigest, Result<Outcome>)>) -> Result<Outcome> {
+    let total = results.len();
+    let mut locations = Vec::new();
+    let mut added = false;
+    let mut failed: Vec<(&ImageDigest, Error)> = Vec::new();
+    for (image, result) in results {
+        match result {
+            Ok(Outcome::Stored { location }) => {
+                added = true;
+                locations.push(location);
+            }
+            Ok(Outcome::AlreadyStored { location }) => locations.push(location),
+            Ok(_) => {}
+            Err(error) => failed.push((image, error)),
+        }
+    }
+    if !failed.is_empty() {
+        return Err(failure(run, total, failed));
+    }
+    let location = locations.join(", ");
+    Ok(if added {
+        Outcome::Stored { location }
+    } else {
+        Outcome::AlreadyStored { location }
+    })
+}
+
+/// Retryable where one of the failures is: another attempt does what it can, and nothing twice.
+fn failure(run: &RunRef, total: usize, mut failed: Vec<(&ImageDigest, Error)>) -> Error {
+    failed.sort_by_key(|(_, error)| !error.is_retryable());
+    let told: Vec<String> = failed
+        .iter()
+        .map(|(image, error)| format!("{image}: {}", error.report()))
+        .collect();
+    let kind = failed
+        .first()
+        .map_or(ErrorKind::Internal, |(_, error)| error.kind());
+    let retryable = failed
+        .first()
+        .is_some_and(|(_, error)| error.is_retryable());
+    let what = format!(
+        "storing the attestation of {run} at {} of {total} images",
+        failed.len()
+    );
+    Error::new(kind, what)
+        .with_retryable(retryable)
+        .with_source(told.join("; "))
+}
+
+fn missing(image: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no image {image} in the registry"),
+    )
+}
+
+fn unsupported(record: &Record, why: &str) -> Error {
+    let what = format!("storing {} of {} in a registry", record.target, record.run);
+    Error::new(ErrorKind::Unsupported, what).with_source(why)
 }

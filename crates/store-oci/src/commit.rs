@@ -1,0 +1,313 @@
+//! Adding layers to a tag that others write to at the same time.
+//!
+//! Registries have no conditional write: who reads a manifest, adds a layer and writes it back undoes what
+//! another has written in between. Against that:
+//!
+//! 1. Within a store, one writer at a time has a tag. Those that wait for it with the same credential
+//!    are served by the one that goes first: one read, one write for all of them.
+//! 2. Everything that can be uploaded is uploaded before; then the tag is looked at once more, and written only
+//!    if it is still what the new manifest was made from. What is left as *window* are these two requests.
+//! 3. After the write, a writer waits for four times as long as its own window took, and for no less than
+//!    [`OciOptions::settle`](crate::OciOptions::settle), and looks again: a writer elsewhere that had looked at the tag
+//!    before our write has written by then. Whose layer is gone starts over, after a random delay.
+//!
+//! So nothing is lost within a store; among stores and processes, nothing is lost as long as no window is
+//! longer than the wait of another writer, and each writer ends with its layer confirmed or with an
+//! error that says it is not.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chains_core::{Digest, ErrorKind};
+
+use crate::fault::{Fault, Result};
+use crate::layer::NewLayer;
+use crate::manifest::{Layer, Manifest};
+use crate::registry::{Access, Repository, jitter};
+
+/// How often a layer is written anew because another writer undid it.
+const MAX_ROUNDS: u32 = 12;
+/// How often a manifest is made anew because the tag has changed before it was written.
+const MAX_BASES: u32 = 20;
+/// How many windows to wait before looking whether a write was undone.
+const WINDOWS: u32 = 4;
+const LONGEST_SETTLE: Duration = Duration::from_secs(10);
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(3);
+
+/// What became of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It was there before.
+    None,
+    /// It is there now.
+    Added,
+}
+
+/// A tag of a repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) repository: Repository,
+    /// Of the repository with the tag: `registry.example.com/app:sha256-….att`.
+    pub(crate) location: String,
+    pub(crate) tag: String,
+}
+
+/// The tags that are being written to.
+#[derive(Debug)]
+pub(crate) struct Tags {
+    settle: Duration,
+    open: Mutex<HashMap<String, Arc<Tag>>>,
+}
+
+#[derive(Debug, Default)]
+struct Tag {
+    writing: tokio::sync::Mutex<()>,
+    waiting: Mutex<Vec<Arc<Ticket>>>,
+    seen: Mutex<Option<Snapshot>>,
+}
+
+/// A layer that waits to be written.
+#[derive(Debug)]
+struct Ticket {
+    repository: Repository,
+    layer: Layer,
+    done: Mutex<Option<Result<Written>>>,
+}
+
+/// What a tag was when it was looked at last.
+#[derive(Debug, Clone)]
+struct Snapshot {
+    digest: Digest,
+    manifest: Manifest,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Written {
+    /// Nothing had to be written.
+    Nothing,
+    /// It was written, and the tag was out of sight for so long.
+    After(Duration),
+}
+
+impl Tags {
+    pub(crate) fn new(settle: Duration) -> Self {
+        Self {
+            settle,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Adds a layer to what the tag holds, unless it is there.
+    pub(crate) async fn add(&self, place: &Place, layer: &NewLayer) -> Result<Change> {
+        let open = self.open(&place.location);
+        self.add_to(&open.tag, place, layer).await
+    }
+
+    async fn add_to(&self, tag: &Tag, place: &Place, layer: &NewLayer) -> Result<Change> {
+        let base = place.look(tag, None).await?;
+        if base.is_some_and(|base| base.manifest.covers(&layer.descriptor)) {
+            return Ok(Change::None);
+        }
+        place.repository.put_blob(layer.bytes.clone()).await?;
+        let mut change = Change::None;
+        for round in 0..MAX_ROUNDS {
+            match tag.write(place, &layer.descriptor).await? {
+                Written::Nothing => return Ok(change),
+                Written::After(window) => {
+                    change = Change::Added;
+                    if self
+                        .has_settled(tag, place, &layer.descriptor, window)
+                        .await?
+                    {
+                        return Ok(change);
+                    }
+                }
+            }
+            tracing::debug!(
+                location = place.location,
+                round,
+                "another writer undid a write"
+            );
+            let backoff = (FIRST_BACKOFF * 2u32.saturating_pow(round)).min(LONGEST_BACKOFF);
+            tokio::time::sleep(jitter(backoff)).await;
+        }
+        let why = format!("other writers undid it {MAX_ROUNDS} times");
+        Err(Fault::new(
+            ErrorKind::Conflict,
+            format!("writing to {}", place.location),
+            why,
+        ))
+    }
+
+    /// Whether the layer is still there once every other writer that began before must have written.
+    async fn has_settled(
+        &self,
+        tag: &Tag,
+        place: &Place,
+        layer: &Layer,
+        window: Duration,
+    ) -> Result<bool> {
+        let wait = (window * WINDOWS).clamp(self.settle, LONGEST_SETTLE.max(self.settle));
+        tokio::time::sleep(wait + jitter(wait / 2)).await;
+        let digest = place
+            .repository
+            .manifest_digest(&place.tag, Access::Push)
+            .await?;
+        let now = place.look(tag, digest.as_ref()).await?;
+        Ok(now.is_some_and(|now| now.manifest.covers(layer)))
+    }
+
+    fn open<'a>(&'a self, location: &'a str) -> Open<'a> {
+        let mut open = lock(&self.open);
+        let tag = Arc::clone(open.entry(location.to_owned()).or_default());
+        Open {
+            tags: self,
+            location,
+            tag,
+        }
+    }
+}
+
+/// A tag that is being written to; it is forgotten with the last who writes, or gives up.
+#[derive(Debug)]
+struct Open<'a> {
+    tags: &'a Tags,
+    location: &'a str,
+    tag: Arc<Tag>,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let mut open = lock(&self.tags.open);
+        // The map's and this one.
+        if Arc::strong_count(&self.tag) <= 2 {
+            open.remove(self.location);
+        }
+    }
+}
+
+impl Place {
+    /// What the tag holds; from memory where it was seen before with this digest.
+    async fn look(&self, tag: &Tag, digest: Option<&Digest>) -> Result<Option<Snapshot>> {
+        if let Some(digest) = digest {
+            let seen = lock(&tag.seen);
+            if let Some(seen) = seen.as_ref().filter(|seen| seen.digest == *digest) {
+                return Ok(Some(seen.clone()));
+            }
+        }
+        let Some(fetched) = self.repository.manifest(&self.tag, Access::Push).await? else {
+            *lock(&tag.seen) = None;
+            return Ok(None);
+        };
+        let what = format!("reading the manifest {}", self.location);
+        let manifest = Manifest::parse(&what, &fetched.bytes)?;
+        let snapshot = Snapshot {
+            digest: fetched.digest,
+            manifest,
+        };
+        *lock(&tag.seen) = Some(snapshot.clone());
+        Ok(Some(snapshot))
+    }
+}
+
+impl Tag {
+    /// Writes the layer, together with those that wait for the same with the same credential.
+    async fn write(&self, place: &Place, layer: &Layer) -> Result<Written> {
+        let own = Arc::new(Ticket {
+            repository: place.repository.clone(),
+            layer: layer.clone(),
+            done: Mutex::default(),
+        });
+        lock(&self.waiting).push(Arc::clone(&own));
+        let _alone = self.writing.lock().await;
+        if let Some(done) = lock(&own.done).take() {
+            return done;
+        }
+        let others = self.take_waiting(&own);
+        let layers: Vec<&Layer> = std::iter::once(layer)
+            .chain(others.iter().map(|ticket| &ticket.layer))
+            .collect();
+        let results = self.write_all(place, &layers).await;
+        let mut results = results.into_iter();
+        let first = results.next();
+        for (ticket, result) in others.iter().zip(results) {
+            *lock(&ticket.done) = Some(result);
+        }
+        first.unwrap_or(Ok(Written::Nothing))
+    }
+
+    /// Those that wait with the same credential: nobody's layer is written by another one's right.
+    fn take_waiting(&self, own: &Arc<Ticket>) -> Vec<Arc<Ticket>> {
+        let mut waiting = lock(&self.waiting);
+        let (mine, rest) = std::mem::take(&mut *waiting)
+            .into_iter()
+            .filter(|ticket| !Arc::ptr_eq(ticket, own))
+            .partition(|ticket| ticket.repository.same_session(&own.repository));
+        *waiting = rest;
+        mine
+    }
+
+    /// One result for each layer.
+    async fn write_all(&self, place: &Place, layers: &[&Layer]) -> Vec<Result<Written>> {
+        let mut refused: Vec<Option<Fault>> = Vec::new();
+        let written = self.replace(place, layers, &mut refused).await;
+        let one = |fault: Option<Fault>| fault.map_or_else(|| written.clone(), Err);
+        refused.resize(layers.len(), None);
+        refused.into_iter().map(one).collect()
+    }
+
+    /// Reads, adds, writes: until nobody else has written between the two.
+    async fn replace(
+        &self,
+        place: &Place,
+        layers: &[&Layer],
+        refused: &mut Vec<Option<Fault>>,
+    ) -> Result<Written> {
+        let what = format!("writing to {}", place.location);
+        let mut current = lock(&self.seen).as_ref().map(|seen| seen.digest.clone());
+        for _ in 0..MAX_BASES {
+            let base = match &current {
+                Some(digest) => place.look(self, Some(digest)).await?,
+                None => None,
+            };
+            let (base_digest, old) = base.map(|base| (base.digest, base.manifest)).unzip();
+            let mut new = old.clone().unwrap_or_else(Manifest::empty);
+            *refused = layers
+                .iter()
+                .map(|layer| new.add(&what, layer).err())
+                .collect();
+            if new.layers == old.map(|old| old.layers).unwrap_or_default() {
+                return Ok(Written::Nothing);
+            }
+            let config = new.config();
+            let bytes = new.to_bytes(&config);
+            place.repository.put_blob(config).await?;
+            let started = Instant::now();
+            current = place
+                .repository
+                .manifest_digest(&place.tag, Access::Push)
+                .await?;
+            if current != base_digest {
+                continue;
+            }
+            let media_type = new.media_type().to_owned();
+            let digest = place
+                .repository
+                .put_manifest(&place.tag, &media_type, bytes)
+                .await?;
+            *lock(&self.seen) = Some(Snapshot {
+                digest,
+                manifest: new,
+            });
+            return Ok(Written::After(started.elapsed()));
+        }
+        let why = format!("it has changed {MAX_BASES} times before it could be written");
+        Err(Fault::new(ErrorKind::Conflict, what, why))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

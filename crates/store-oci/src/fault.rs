@@ -1,0 +1,73 @@
+//! What went wrong, in a form that several waiting callers can share.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use chains_core::{Error, ErrorKind};
+
+/// A failure: what was attempted on what, and why it failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) kind: ErrorKind,
+    pub(crate) what: String,
+    pub(crate) why: String,
+}
+
+pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
+
+impl Fault {
+    pub(crate) fn new(kind: ErrorKind, what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            why: why.into(),
+        }
+    }
+
+    /// A request that got no answer.
+    pub(crate) fn from_reqwest(what: &str, error: reqwest::Error) -> Self {
+        let kind = match &error {
+            e if e.is_timeout() => ErrorKind::Timeout,
+            e if e.is_builder() => ErrorKind::Configuration,
+            _ => ErrorKind::Unavailable,
+        };
+        // Addresses may carry signatures and tokens.
+        Self::new(kind, what, chain(&error.without_url()))
+    }
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+impl StdError for Fault {}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::new(fault.kind, fault.what).with_source(fault.why)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let why = StdError::source(&error).map_or_else(|| "it failed".to_owned(), chain);
+        Self::new(error.kind(), error.to_string(), why)
+    }
+}

@@ -1,0 +1,99 @@
+//! What came back, and what a failure among it means.
+
+use bytes::Bytes;
+use chains_core::ErrorKind;
+use oci_distribution::errors::{OciEnvelope, OciErrorCode};
+use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
+
+use super::http;
+use crate::fault::{Fault, Result};
+
+/// How much of an error's body is read.
+const MAX_ERROR: u64 = 64 * 1024;
+/// How much of it is told.
+const MAX_TOLD: usize = 300;
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// Reads the body, which may have `limit` bytes.
+    pub(super) async fn read(what: &str, response: Response, limit: u64) -> Result<Self> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = if status.is_success() {
+            http::body(what, response, limit).await?
+        } else {
+            // What is wrong is said by the status; the body only adds to it.
+            http::body(what, response, MAX_ERROR)
+                .await
+                .unwrap_or_default()
+        };
+        Ok(Self {
+            status,
+            headers,
+            body: body.into(),
+        })
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What this answer means where it is not what was asked for.
+    pub(super) fn fault(&self, what: &str) -> Fault {
+        let kind = match self.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized,
+            StatusCode::NOT_FOUND => ErrorKind::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => ErrorKind::Unsupported,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ErrorKind::Timeout,
+            StatusCode::CONFLICT => ErrorKind::Conflict,
+            StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
+            StatusCode::TOO_MANY_REQUESTS => ErrorKind::Throttled,
+            status if status.is_server_error() => ErrorKind::Unavailable,
+            _ => ErrorKind::Protocol,
+        };
+        let told = self.told();
+        let why = if told.is_empty() {
+            format!("it answered {}", self.status)
+        } else {
+            format!("it answered {}: {told}", self.status)
+        };
+        Fault::new(kind, what, why)
+    }
+
+    /// The codes and messages of the specification's error, else the beginning of the body if it is text.
+    fn told(&self) -> String {
+        let text = match serde_json::from_slice::<OciEnvelope>(&self.body) {
+            Ok(envelope) => {
+                let one = |e: &oci_distribution::errors::OciError| match code(&e.code) {
+                    code if e.message.is_empty() => code,
+                    code => format!("{code} ({})", e.message),
+                };
+                envelope
+                    .errors
+                    .iter()
+                    .map(one)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            }
+            Err(_) => String::from_utf8_lossy(&self.body).into_owned(),
+        };
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_TOLD)
+            .collect()
+    }
+}
+
+fn code(code: &OciErrorCode) -> String {
+    match serde_json::to_value(code) {
+        Ok(serde_json::Value::String(code)) => code,
+        _ => "UNKNOWN".to_owned(),
+    }
+}

@@ -1,0 +1,99 @@
+//! Where a registry is: over TLS, or over plain HTTP where that is allowed.
+
+use chains_core::ErrorKind;
+use reqwest::Url;
+use tokio::sync::OnceCell;
+
+use super::http::Http;
+use super::policy::Security;
+use crate::fault::{Fault, Result};
+
+/// A registry and, once it was tried, how it is spoken to.
+#[derive(Debug)]
+pub(super) struct Origin {
+    registry: String,
+    found: OnceCell<Url>,
+}
+
+impl Origin {
+    pub(super) fn new(registry: &str) -> Self {
+        Self {
+            registry: registry.to_owned(),
+            found: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// The registry's root, `https://HOST[:PORT]/` or `http://HOST[:PORT]/`.
+    pub(super) async fn url(&self, http: &Http) -> Result<&Url> {
+        self.found.get_or_try_init(|| self.find(http)).await
+    }
+
+    async fn find(&self, http: &Http) -> Result<Url> {
+        let what = format!("connecting to the registry {}", self.registry);
+        let root = |scheme: &str| {
+            Url::parse(&format!("{scheme}://{}/", self.registry))
+                .map_err(|e| Fault::new(ErrorKind::InvalidInput, what.clone(), e.to_string()))
+        };
+        let https = root("https")?;
+        if http.policy.security(&self.registry) == Security::Verified {
+            return Ok(https);
+        }
+        let Err(tls) = probe(http, &https).await else {
+            return Ok(https);
+        };
+        if !speaks_no_tls(&tls) {
+            return Err(Fault::from_reqwest(&what, tls));
+        }
+        let plain = root("http")?;
+        match probe(http, &plain).await {
+            Ok(()) => {
+                tracing::debug!(
+                    registry = self.registry,
+                    "the registry is spoken to over plain HTTP"
+                );
+                Ok(plain)
+            }
+            Err(error) => Err(Fault::from_reqwest(&what, error)),
+        }
+    }
+}
+
+/// Any answer will do: who asks for credentials is there.
+async fn probe(http: &Http, root: &Url) -> Result<(), reqwest::Error> {
+    let mut url = root.clone();
+    url.set_path("/v2/");
+    match http.client(&url) {
+        Ok(client) => client.get(url).send().await.map(drop),
+        // Without certificate authorities there is no TLS; it is told when TLS is spoken in earnest.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Whether the other side does not speak TLS, or is not there on the port of TLS.
+///
+/// A certificate that does not verify, or a handshake that is refused, is no reason to do without.
+fn speaks_no_tls(error: &reqwest::Error) -> bool {
+    if !error.is_connect() || error.is_timeout() {
+        return false;
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(tls) = tls_error(cause) {
+            return matches!(tls, rustls::Error::InvalidMessage(_));
+        }
+        source = cause.source();
+    }
+    true
+}
+
+/// The errors of rustls come wrapped in those of I/O.
+fn tls_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    cause.downcast_ref().or_else(|| {
+        let io = cause.downcast_ref::<std::io::Error>()?;
+        io.get_ref()?.downcast_ref()
+    })
+}

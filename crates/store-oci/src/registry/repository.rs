@@ -1,0 +1,304 @@
+//! Manifests and blobs of one repository.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chains_core::{Digest, DigestAlgorithm, ErrorKind, ImageName};
+use oci_distribution::manifest::{
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE,
+};
+use reqwest::{Method, StatusCode, Url};
+
+use super::answer::Answer;
+use super::session::{Request, Session};
+use crate::fault::{Fault, Result};
+
+/// The size that [registries must take][limit] at least, and few take more.
+///
+/// [limit]: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
+pub(crate) const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
+/// Answers to writes say nothing that is needed.
+const MAX_RECEIPT: u64 = 64 * 1024;
+const CONTENT_DIGEST: &str = "docker-content-digest";
+const BLOB: &str = "application/octet-stream";
+
+/// What a token must allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// To read.
+    Pull,
+    /// To read and write.
+    Push,
+}
+
+/// A manifest as the registry gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    pub(crate) bytes: Bytes,
+    /// Of the bytes, computed here.
+    pub(crate) digest: Digest,
+}
+
+/// A repository as seen with one credential; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Repository {
+    session: Arc<Session>,
+    name: ImageName,
+}
+
+impl Repository {
+    pub(super) const fn new(session: Arc<Session>, name: ImageName) -> Self {
+        Self { session, name }
+    }
+
+    /// Whether both are seen with the same credential.
+    pub(crate) fn same_session(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.session, &other.session)
+    }
+
+    /// The manifest with this tag or digest, or `None` where there is none.
+    pub(crate) async fn manifest(
+        &self,
+        reference: &str,
+        access: Access,
+    ) -> Result<Option<Fetched>> {
+        let what = format!("reading the manifest {}", self.named(reference));
+        let answer = self
+            .ask_manifest(&what, Method::GET, reference, access)
+            .await?;
+        let Some(answer) = found(&what, answer)? else {
+            return Ok(None);
+        };
+        let digest = Digest::sha256_of(&answer.body);
+        let expected = reference.parse::<Digest>().ok();
+        check_digest(&what, &digest, expected.as_ref())?;
+        check_digest(&what, &digest, announced(&answer).as_ref())?;
+        Ok(Some(Fetched {
+            bytes: answer.body,
+            digest,
+        }))
+    }
+
+    /// The digest of the manifest with this tag or digest, as the registry tells it.
+    pub(crate) async fn manifest_digest(
+        &self,
+        reference: &str,
+        access: Access,
+    ) -> Result<Option<Digest>> {
+        let what = format!("looking for the manifest {}", self.named(reference));
+        let answer = self
+            .ask_manifest(&what, Method::HEAD, reference, access)
+            .await?;
+        let Some(answer) = found(&what, answer)? else {
+            return Ok(None);
+        };
+        match announced(&answer) {
+            Some(digest) => Ok(Some(digest)),
+            // The header is not mandatory.
+            None => Ok(self
+                .manifest(reference, access)
+                .await?
+                .map(|fetched| fetched.digest)),
+        }
+    }
+
+    /// Writes a manifest under a tag or under its digest.
+    pub(crate) async fn put_manifest(
+        &self,
+        reference: &str,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<Digest> {
+        let what = format!("writing the manifest {}", self.named(reference));
+        if bytes.len() as u64 > MAX_MANIFEST {
+            let why = format!(
+                "it has {} bytes and registries take {MAX_MANIFEST}",
+                bytes.len()
+            );
+            return Err(Fault::new(ErrorKind::TooLarge, what, why));
+        }
+        let digest = Digest::sha256_of(&bytes);
+        let request = Request {
+            content: Some((media_type, bytes)),
+            ..self.request(
+                &what,
+                Method::PUT,
+                self.url(&what, &["manifests", reference]).await?,
+            )
+        };
+        let answer = self
+            .session
+            .send(Request {
+                scope: &self.scope(Access::Push),
+                ..request
+            })
+            .await?;
+        if !answer.status.is_success() {
+            return Err(answer.fault(&what));
+        }
+        check_digest(&what, &digest, announced(&answer).as_ref())?;
+        Ok(digest)
+    }
+
+    /// The blob with this digest, or `None` where there is none.
+    pub(crate) async fn blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+        let what = format!("reading the blob {}@{digest}", self.name);
+        let url = self.url(&what, &["blobs", &digest.to_string()]).await?;
+        let request = Request {
+            limit,
+            ..self.request(&what, Method::GET, url)
+        };
+        let answer = self
+            .session
+            .send(Request {
+                scope: &self.scope(Access::Pull),
+                ..request
+            })
+            .await?;
+        let Some(answer) = found(&what, answer)? else {
+            return Ok(None);
+        };
+        if digest.algorithm() != DigestAlgorithm::Sha256 {
+            let why = format!("{} digests are not checked here", digest.algorithm());
+            return Err(Fault::new(ErrorKind::Unsupported, what, why));
+        }
+        check_digest(&what, &Digest::sha256_of(&answer.body), Some(digest))?;
+        Ok(Some(answer.body))
+    }
+
+    /// Writes a blob: a POST for an address, then a PUT to it.
+    ///
+    /// The address may be on another host, which then sees the blob and no credential.
+    pub(crate) async fn put_blob(&self, bytes: Bytes) -> Result<Digest> {
+        let digest = Digest::sha256_of(&bytes);
+        let what = format!("writing the blob {}@{digest}", self.name);
+        let scope = self.scope(Access::Push);
+        let start = self.url(&what, &["blobs", "uploads", ""]).await?;
+        let begin = Request {
+            scope: &scope,
+            ..self.request(&what, Method::POST, start.clone())
+        };
+        let answer = self.session.send(begin).await?;
+        if answer.status != StatusCode::ACCEPTED {
+            return Err(answer.fault(&what));
+        }
+        let location = answer.header("location").ok_or_else(|| {
+            Fault::new(
+                ErrorKind::Protocol,
+                &*what,
+                "it does not say where to upload to",
+            )
+        })?;
+        let mut url = self.session.visit(&what, &start, location).await?;
+        url.query_pairs_mut()
+            .append_pair("digest", &digest.to_string());
+        let upload = Request {
+            content: Some((BLOB, bytes)),
+            scope: &scope,
+            ..self.request(&what, Method::PUT, url)
+        };
+        let answer = self.session.send(upload).await?;
+        if answer.status.is_success() {
+            Ok(digest)
+        } else {
+            Err(answer.fault(&what))
+        }
+    }
+
+    async fn ask_manifest(
+        &self,
+        what: &str,
+        method: Method,
+        reference: &str,
+        access: Access,
+    ) -> Result<Answer> {
+        let accept = [
+            OCI_IMAGE_MEDIA_TYPE,
+            OCI_IMAGE_INDEX_MEDIA_TYPE,
+            IMAGE_MANIFEST_MEDIA_TYPE,
+            IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+        ]
+        .join(", ");
+        let url = self.url(what, &["manifests", reference]).await?;
+        let request = Request {
+            accept: Some(&accept),
+            limit: MAX_MANIFEST,
+            ..self.request(what, method, url)
+        };
+        self.session
+            .send(Request {
+                scope: &self.scope(access),
+                ..request
+            })
+            .await
+    }
+
+    const fn request<'a>(&self, what: &'a str, method: Method, url: Url) -> Request<'a> {
+        Request {
+            what,
+            method,
+            url,
+            scope: "",
+            accept: None,
+            content: None,
+            limit: MAX_RECEIPT,
+        }
+    }
+
+    fn scope(&self, access: Access) -> String {
+        let actions = match access {
+            Access::Pull => "pull",
+            Access::Push => "pull,push",
+        };
+        format!("repository:{}:{actions}", self.name.repository())
+    }
+
+    async fn url(&self, what: &str, path: &[&str]) -> Result<Url> {
+        let mut url = self.session.root().await?.clone();
+        let internal = |()| {
+            Fault::new(
+                ErrorKind::Internal,
+                what,
+                "the registry's address has no path",
+            )
+        };
+        url.path_segments_mut()
+            .map_err(internal)?
+            .pop_if_empty()
+            .push("v2")
+            .extend(self.name.repository().split('/'))
+            .extend(path);
+        Ok(url)
+    }
+
+    fn named(&self, reference: &str) -> String {
+        let separator = if reference.contains(':') { '@' } else { ':' };
+        format!("{}{separator}{reference}", self.name)
+    }
+}
+
+/// The answer, or `None` where what was asked for is not there.
+fn found(what: &str, answer: Answer) -> Result<Option<Answer>> {
+    match answer.status {
+        StatusCode::OK => Ok(Some(answer)),
+        StatusCode::NOT_FOUND => Ok(None),
+        _ => Err(answer.fault(what)),
+    }
+}
+
+/// The SHA-256 that the registry says its content has.
+fn announced(answer: &Answer) -> Option<Digest> {
+    let digest: Digest = answer.header(CONTENT_DIGEST)?.parse().ok()?;
+    (digest.algorithm() == DigestAlgorithm::Sha256).then_some(digest)
+}
+
+fn check_digest(what: &str, actual: &Digest, expected: Option<&Digest>) -> Result<()> {
+    match expected {
+        Some(expected) if expected != actual => {
+            let why = format!("the content has the digest {actual}, not {expected}");
+            Err(Fault::new(ErrorKind::Verification, what, why))
+        }
+        _ => Ok(()),
+    }
+}

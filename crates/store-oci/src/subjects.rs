@@ -1,0 +1,99 @@
+//! Which subjects of a statement are images in a registry.
+
+use chains_core::{Digest, DigestAlgorithm, ImageDigest, Subject};
+
+/// The image that a subject is, or why it is none.
+///
+/// An image's name begins with its registry: what names no registry (`app.jar`) would else be taken for an
+/// image of Docker Hub.
+pub(crate) fn image(subject: &Subject) -> Result<ImageDigest, String> {
+    let name = &subject.name;
+    if name.contains("://")
+        || ["pkg:", "git+", "urn:"]
+            .iter()
+            .any(|scheme| name.starts_with(scheme))
+    {
+        return Err(format!("{name:?} is an address of another kind"));
+    }
+    let Some(hex) = subject.digest.get(DigestAlgorithm::Sha256.as_str()) else {
+        return Err(format!("{name:?} has no sha256 digest"));
+    };
+    let host = name.split_once('/').map(|(host, _)| host);
+    if !host.is_some_and(|host| host == "localhost" || host.contains(['.', ':'])) {
+        return Err(format!("{name:?} names no registry"));
+    }
+    let digest = Digest::new(DigestAlgorithm::Sha256, hex).map_err(|e| format!("{name:?}: {e}"))?;
+    format!("{name}@{digest}")
+        .parse()
+        .map_err(|e| format!("{name:?} is not the name of an image: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, digests: &[(&str, &str)], expect: Result<&str, &str>) {
+        let digest = digests
+            .iter()
+            .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
+        let found = image(&Subject {
+            name: name.to_owned(),
+            digest,
+        });
+        assert_eq!(
+            found.map(|image| image.name.to_string()),
+            expect.map(str::to_owned).map_err(str::to_owned)
+        );
+    }
+
+    #[test]
+    fn an_image_has_a_registry_and_a_digest() {
+        let hex = "ab".repeat(32);
+        let good = [("sha256", hex.as_str())];
+        check("gcr.io/team/app", &good, Ok("gcr.io/team/app"));
+        check("gcr.io/team/app:v1", &good, Ok("gcr.io/team/app"));
+        check(
+            "index.docker.io/library/alpine",
+            &good,
+            Ok("index.docker.io/library/alpine"),
+        );
+        check("localhost:5000/app", &good, Ok("localhost:5000/app"));
+        check("localhost/app", &good, Ok("localhost/app"));
+        check("[::1]:5000/app", &good, Ok("[::1]:5000/app"));
+        check("app.jar", &good, Err("\"app.jar\" names no registry"));
+        check(
+            "target/app.jar",
+            &good,
+            Err("\"target/app.jar\" names no registry"),
+        );
+        check(
+            "git+https://github.com/a/b",
+            &good,
+            Err("\"git+https://github.com/a/b\" is an address of another kind"),
+        );
+        check(
+            "pkg:maven/a/b@1",
+            &good,
+            Err("\"pkg:maven/a/b@1\" is an address of another kind"),
+        );
+        check(
+            "gcr.io/a/b",
+            &[("sha1", "ab")],
+            Err("\"gcr.io/a/b\" has no sha256 digest"),
+        );
+        check(
+            "gcr.io/a/b",
+            &[("sha256", "ab")],
+            Err("\"gcr.io/a/b\": a sha256 digest has 64 hex digits, not 2"),
+        );
+        check(
+            "gcr.io/A/b",
+            &good,
+            Err(
+                "\"gcr.io/A/b\" is not the name of an image: repository \"A/b\" holds 'A', allowed are a-z 0-9 _ - . /",
+            ),
+        );
+        check("", &good, Err("\"\" names no registry"));
+    }
+}
