@@ -38,10 +38,6 @@ Peers are installed into $CHAINS_CACHE (by default chains-peers in the user's ca
 
 /// Runs `cargo xtask e2e`, from the root of the workspace.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
-        print(HELP);
-        return Ok(ExitCode::SUCCESS);
-    }
     let cases = build::cases()?;
     let needed = needed(&cases, args)?;
     if args.iter().any(|arg| arg == "--list") {
@@ -60,7 +56,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 
     let started = Instant::now();
     let ended = finish(Command::new(&cases).args(args).env(PEERS_FILE, &peers));
-    print(&format!("the cases took {:.0?}\n", started.elapsed()));
+    println!("the cases took {:.0?}", started.elapsed());
     ended
 }
 
@@ -81,7 +77,7 @@ fn needed(cases: &Path, args: &[String]) -> Result<BTreeSet<String>> {
 /// Installs the peers of these names where they are missing, and tells what became of each, as the
 /// cases want to read it.
 fn install(cache: &Cache, names: &BTreeSet<String>) -> Result<Map<String, Value>> {
-    print(&format!("peers, in {}:\n", cache.folder().display()));
+    println!("peers, in {}:", cache.folder().display());
     let mut told = Map::new();
     for name in names.iter().filter(|name| !name.is_empty()) {
         let peer = catalog::find(name)?;
@@ -105,7 +101,7 @@ fn install(cache: &Cache, names: &BTreeSet<String>) -> Result<Map<String, Value>
                 )
             }
         };
-        print(&format!("{line}\n"));
+        println!("{line}");
         told.insert(name.clone(), value);
     }
     Ok(told)
@@ -119,9 +115,4 @@ fn finish(command: &mut Command) -> Result<ExitCode> {
     // Without a code it was killed.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
-}
-
-#[allow(clippy::print_stdout, reason = "a command of the developer's terminal")]
-fn print(text: &str) {
-    print!("{text}");
 }

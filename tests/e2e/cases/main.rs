@@ -1,9 +1,24 @@
 //! The cases, run by `cargo xtask e2e`.
 
+mod access;
+mod concurrency;
+mod kaniko;
+mod keys;
 mod peers;
+mod tampering;
+mod thieves;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    chains_e2e::runner::run(vec![peers::cases()].into_iter().flatten().collect())
+    let cases = [
+        peers::cases(),
+        kaniko::cases(),
+        keys::cases(),
+        concurrency::cases(),
+        tampering::cases(),
+        access::cases(),
+        thieves::cases(),
+    ];
+    chains_e2e::runner::run(cases.into_iter().flatten().collect())
 }

@@ -11,6 +11,7 @@
     reason = "a test runner tells people what it does"
 )]
 
+pub mod chains;
 pub mod http;
 mod leash;
 pub mod peers;

@@ -83,14 +83,17 @@ impl TokenServer {
         })
     }
 
+    /// Its host and port.
+    #[must_use]
+    pub fn host(&self) -> String {
+        // By name: clients refuse a realm that is a private address unless it is the registry's own.
+        self.server.host().replace("127.0.0.1", "localhost")
+    }
+
     /// Where tokens are given out.
     #[must_use]
     pub fn realm(&self) -> String {
-        // By name: clients refuse a realm that is a private address, unless it is the registry's own.
-        format!(
-            "http://{}/token",
-            self.server.host().replace("127.0.0.1", "localhost")
-        )
+        format!("http://{}/token", self.host())
     }
 
     /// The certificate by which registries check its tokens.
