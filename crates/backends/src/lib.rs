@@ -1,1 +1,105 @@
-//! placeholder
+//! What is compiled in: a configuration goes in, an [`Engine`] comes out.
+//!
+//! Each backend has one line in the tables [`STORES`] and [`SIGNERS`], which turns its section of the
+//! configuration into its own options. A backend that is configured and not compiled in is an error that
+//! lists those that are.
+//!
+//! ```
+//! use chains_backends::{Environment, engine};
+//! use chains_config::Config;
+//!
+//! let config = Config::read("artifacts.taskrun.storage=\nartifacts.pipelinerun.storage=\nartifacts.oci.storage=")?;
+//! let engine = engine(&config, &Environment::anonymous())?;
+//! # Ok::<(), chains_core::Error>(())
+//! ```
+
+mod environment;
+mod formats;
+mod signers;
+mod stores;
+
+use std::sync::Arc;
+
+use chains_config::{Artifact, Config, TransparencyMode};
+use chains_core::{Error, ErrorKind, Format, Result, Signer, Store};
+use chains_engine::{Engine, Plan, Resilient, Route};
+use chains_tekton::Run;
+
+pub use environment::Environment;
+pub use formats::{Formats, Made};
+pub use signers::SIGNERS;
+pub use stores::STORES;
+
+/// Builds the engine that does what the configuration says.
+///
+/// # Errors
+/// [`ErrorKind::Configuration`] where a backend is not compiled in, and each backend's own errors where its
+/// options cannot be used.
+pub fn engine(config: &Config, environment: &Environment) -> Result<Engine> {
+    if config.transparency.mode != TransparencyMode::Disabled {
+        return Err(Error::new(
+            ErrorKind::Configuration,
+            "`transparency.enabled`: no transparency log is built into this program: set it to `false`",
+        ));
+    }
+    let artifacts = &config.artifacts;
+    let formats = Formats::new(config)?;
+    let mut builder = Builder { config, environment, stores: Vec::new() };
+    Engine::new(Plan {
+        taskrun: builder.route(&artifacts.taskrun, formats.taskrun)?,
+        pipelinerun: builder.route(&artifacts.pipelinerun, formats.pipelinerun)?,
+        image: builder.route(&artifacts.oci, formats.image)?,
+        pipelinerun_images: artifacts.images_from_pipelinerun_results,
+        log: None,
+    })
+}
+
+/// Builds every store once, however many artifacts name it: stores lock what they write.
+struct Builder<'a> {
+    config: &'a Config,
+    environment: &'a Environment,
+    stores: Vec<Arc<dyn Store>>,
+}
+
+impl Builder<'_> {
+    fn route(&mut self, artifact: &Artifact, format: Arc<dyn Format<Run>>) -> Result<Route> {
+        if !artifact.is_enabled() {
+            return Ok(Route { format, signer: None, stores: Vec::new() });
+        }
+        let mut stores = Vec::with_capacity(artifact.storage.len());
+        for name in &artifact.storage {
+            stores.push(self.store(name.as_str())?);
+        }
+        Ok(Route { format, signer: self.signer(artifact)?, stores })
+    }
+
+    fn store(&mut self, name: &str) -> Result<Arc<dyn Store>> {
+        if let Some(built) = self.stores.iter().find(|store| store.name() == name) {
+            return Ok(Arc::clone(built));
+        }
+        let build = find(STORES, "store", name)?;
+        let store = build(self.config, self.environment)?;
+        let store: Arc<dyn Store> = Arc::new(Resilient::new(store, self.environment.policy));
+        self.stores.push(Arc::clone(&store));
+        Ok(store)
+    }
+
+    fn signer(&self, artifact: &Artifact) -> Result<Option<Arc<dyn Signer>>> {
+        let name = artifact.signer.as_str();
+        let Some(signer) = find(SIGNERS, "signer", name)?(self.config, self.environment)? else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Resilient::new(signer, self.environment.policy))))
+    }
+}
+
+/// The entry of a table, or an error that lists what there is.
+fn find<T: Copy>(table: &[(&'static str, T)], what: &str, name: &str) -> Result<T> {
+    table.iter().find(|(known, _)| *known == name).map(|(_, entry)| *entry).ok_or_else(|| {
+        let known: Vec<_> = table.iter().map(|(known, _)| *known).collect();
+        Error::new(
+            ErrorKind::Configuration,
+            format!("the {what} `{name}` is not built into this program: {} are", known.join(", ")),
+        )
+    })
+}

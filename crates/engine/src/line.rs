@@ -50,17 +50,6 @@ impl Engine {
         Ok(Self { plan: Arc::new(plan) })
     }
 
-    /// What would be signed of the run, without signing: each enabled target with its payload.
-    pub fn payloads<'a>(
-        &'a self,
-        run: &'a Run,
-    ) -> impl Iterator<Item = (Target, &'static str, Result<Option<Payload>>)> + 'a {
-        self.enabled(run).map(move |(target, route)| {
-            let payload = route.format.payload(run, &target);
-            (target, route.format.name(), payload)
-        })
-    }
-
     /// Takes a completed run down the line. `progress` is what earlier attempts left, empty at first.
     ///
     /// Never fails as a whole: the report tells what came of each target.

@@ -1,0 +1,37 @@
+//! What a program brings along that no ConfigMap tells.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chains_core::{RegistryCredentials, Signer};
+use chains_engine::Policy;
+use chains_store_oci::Keyring;
+
+/// Keys, credentials and limits of the program that builds an engine.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// The signer behind the name `x509`: the program loads its key, and reloads it when it changes.
+    pub x509: Option<Arc<dyn Signer>>,
+    /// Finds credentials for registries.
+    pub registry_credentials: Arc<dyn RegistryCredentials>,
+    /// Registry hosts, with their port if any, where plain HTTP and unverified certificates are fine.
+    pub insecure_registries: Vec<String>,
+    /// PEM files of certificate authorities to trust besides the system's.
+    pub ca_files: Vec<PathBuf>,
+    /// Timeouts and retries of every backend.
+    pub policy: Policy,
+}
+
+impl Environment {
+    /// No key, no credentials, default limits.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self {
+            x509: None,
+            registry_credentials: Arc::new(Keyring::default()),
+            insecure_registries: Vec::new(),
+            ca_files: Vec::new(),
+            policy: Policy::default(),
+        }
+    }
+}

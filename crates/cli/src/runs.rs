@@ -1,0 +1,84 @@
+//! Runs from files, each PipelineRun with its TaskRuns.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use chains_core::{RunKind, RunRef};
+use chains_tekton::Run;
+use serde::Serialize;
+
+use crate::input;
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// The runs, in the order of the input.
+    pub(crate) runs: Vec<Run>,
+    /// What could not be read.
+    pub(crate) unread: Vec<Unread>,
+}
+
+/// A document that could not be read.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unread {
+    source: String,
+    error: String,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.source, self.error)
+    }
+}
+
+/// A run's identity, as JSON output has it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Identity {
+    kind: &'static str,
+    namespace: String,
+    name: String,
+    uid: String,
+}
+
+impl Identity {
+    pub(crate) fn of(run: &RunRef) -> Self {
+        Self {
+            kind: run.kind.as_str(),
+            namespace: run.namespace.to_string(),
+            name: run.name.to_string(),
+            uid: run.uid.to_string(),
+        }
+    }
+}
+
+/// Reads every run that the paths name; one document's fault does not stop the others.
+///
+/// # Errors
+/// Where nothing at all could be read for a reason that is not in a document: no such file.
+pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
+    let mut runs = Vec::new();
+    let mut unread = Vec::new();
+    for path in input::files(paths)? {
+        for document in chains_tekton::read_documents(&input::bytes(&path)?) {
+            match document {
+                Ok(run) => runs.push(run),
+                Err(error) => unread.push(Unread { source: input::name(&path), error: error.report() }),
+            }
+        }
+    }
+    Ok(Input { runs: adopt(runs), unread })
+}
+
+/// Gives each PipelineRun the TaskRuns among the inputs that are its own.
+fn adopt(runs: Vec<Run>) -> Vec<Run> {
+    let task_runs: Vec<Run> =
+        runs.iter().filter(|run| run.kind() == RunKind::TaskRun).cloned().collect();
+    let with_children = |run: Run| match run.kind() {
+        RunKind::TaskRun => run,
+        RunKind::PipelineRun => {
+            let own: Vec<Run> = task_runs.iter().filter(|child| run.owns(child)).cloned().collect();
+            run.with_children(own)
+        }
+    };
+    runs.into_iter().map(with_children).collect()
+}
