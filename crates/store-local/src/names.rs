@@ -1,0 +1,99 @@
+//! Names of folders and files. Runs from files may be called anything: nothing of it leaves the folder.
+
+use std::path::PathBuf;
+
+use chains_core::{Digest, RecordKey, RunRef, Target};
+
+/// Longest part of a file name that comes from outside; with all additions far below the 255 bytes that
+/// file systems allow.
+const LONGEST: usize = 80;
+
+/// How many hex digits of a SHA-256 tell names apart that look the same once made safe.
+const HASH: usize = 32;
+
+/// A namespace that a file did not say. Kubernetes allows no such name.
+const NO_NAMESPACE: &str = "_";
+
+/// What is signed for a run whose payload is an in-toto statement.
+pub(crate) const PROVENANCE: &str = "provenance";
+/// What is signed for a run in the format `tekton`: its status.
+pub(crate) const STATUS: &str = "status";
+
+/// `NAMESPACE/KIND-NAME-UID`, relative; different for every two runs.
+///
+/// Where something had to be changed to be safe, a hash of all of it follows after a `~`, which no unchanged
+/// name holds.
+pub(crate) fn run_dir(run: &RunRef) -> PathBuf {
+    let RunRef {
+        kind,
+        namespace,
+        name,
+        uid,
+        ..
+    } = run;
+    let own = format!("{}-{name}-{uid}", kind.as_lower());
+    let folder = if is_safe(name) && is_safe(uid) {
+        own
+    } else {
+        let parts = [kind.as_str(), namespace, name, uid];
+        format!("{}-{}~{}", kind.as_lower(), safe(name), hash(&parts))
+    };
+    let namespace = match namespace.as_ref() {
+        "" => NO_NAMESPACE.to_owned(),
+        usual if is_safe(usual) => usual.to_owned(),
+        odd => format!("{}~{}", safe(odd), hash(&[odd])),
+    };
+    PathBuf::from(namespace).join(folder)
+}
+
+/// Every stem under which a target's files may be, without extensions.
+pub(crate) fn stems(target: &Target, key: &RecordKey) -> Vec<String> {
+    match target {
+        Target::Run => vec![PROVENANCE.to_owned(), STATUS.to_owned()],
+        Target::Image(image) => {
+            let path = image.name.repository();
+            let last = path.rsplit('/').next().unwrap_or(path);
+            // Two repositories may hold the same image.
+            let hash: String = hash(&[&key.full]).chars().take(HASH / 2).collect();
+            vec![format!("image-{}-{}-{hash}", safe(last), safe(&key.short))]
+        }
+    }
+}
+
+/// Whether the text is a usual name of Kubernetes, so also the same on file systems that ignore case.
+fn is_safe(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= LONGEST
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(is_safe_char)
+}
+
+const fn is_safe_char(character: char) -> bool {
+    matches!(character, 'a'..='z' | '0'..='9' | '-' | '.')
+}
+
+/// The text with what is not safe replaced, and cut.
+fn safe(text: &str) -> String {
+    let safe: String = text
+        .chars()
+        .take(LONGEST)
+        .map(|c| if is_safe_char(c) { c } else { '_' })
+        .collect();
+    // A name of dots alone is not a name, and a leading one hides the file.
+    if safe.starts_with('.') {
+        safe.replacen('.', "_", 1)
+    } else {
+        safe
+    }
+}
+
+/// A hash of the parts, told apart.
+fn hash(parts: &[&str]) -> String {
+    let mut whole = Vec::new();
+    for part in parts {
+        whole.extend_from_slice(part.len().to_string().as_bytes());
+        whole.push(b':');
+        whole.extend_from_slice(part.as_bytes());
+    }
+    Digest::sha256_of(&whole).hex().chars().take(HASH).collect()
+}
