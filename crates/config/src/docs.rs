@@ -16,8 +16,8 @@ Chains reads the ConfigMap `chains-config` in its own namespace, `tekton-chains`
 `chains config validate` take the same as a file: the manifest in YAML or JSON (alone or among others), a flat map of
 keys, or lines of `key=value`.
 
-- Every key is known. An unknown one is an error that names the nearest; so is a value that is not allowed. All faults
-  are told at once.
+- An unknown key is an error that names the nearest known one, and a value that is not allowed is an error that tells
+  what is. All faults are told at once.
 - An empty value is the same as none, except for the `storage` keys of artifacts, where it turns the artifact off.
 - Spaces around a value do not count.
 - Booleans are `true` and `false` in any case; `t`, `f`, `1` and `0`, which the reference takes, are taken too.
@@ -35,7 +35,7 @@ pub fn docs_table() -> String {
         if !section.text.is_empty() {
             let _ = write!(page, "\n{}\n", section.text);
         }
-        page.push_str("\n| key | values | default | what it does | |\n|---|---|---|---|---|\n");
+        page.push_str("\n| key | values | default | what it does |\n|---|---|---|---|\n");
         for key in section.keys {
             page.push_str(&row(key));
         }
@@ -50,9 +50,9 @@ fn row(key: &Key) -> String {
         Default::Unset => String::new(),
         Default::Decided(words) => words.to_owned(),
     };
-    let ours = if key.ours { "*ours*" } else { "" };
+    let ours = if key.ours { " (*ours*)" } else { "" };
     format!(
-        "| `{name}` | {} | {default} | {meaning} | {ours} |\n",
+        "| `{name}`{ours} | {} | {default} | {meaning} |\n",
         values(key.values)
     )
 }

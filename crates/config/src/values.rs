@@ -174,6 +174,10 @@ pub(crate) fn service_url(text: &str) -> Read<ServiceUrl> {
 }
 
 pub(crate) fn repository(text: &str) -> Read<ImageName> {
+    // Names of images are read as cosign reads them, to which `https:` is a host.
+    if text.contains("://") {
+        return Err("is a URL: a repository reads [HOST[:PORT]/]PATH".to_owned());
+    }
     text.parse()
         .map_err(|error: chains_core::Error| format!("is not a repository: {error}"))
 }

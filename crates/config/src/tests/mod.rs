@@ -3,6 +3,7 @@
 mod forms;
 mod rows;
 mod rules;
+mod samples;
 
 use crate::{Config, Faults, Layers, Origin};
 

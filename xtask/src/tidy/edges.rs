@@ -1,0 +1,207 @@
+//! Which crate may know which: the list behind "Who may know whom" in `docs/architecture.md`.
+
+use super::Finding;
+use crate::workspace::Package;
+
+/// A package, the packages of the workspace that it may know, and those that its tests may know
+/// besides.
+type Edges = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const CORE: &str = "chains-core";
+const TESTKIT: &str = "chains-testkit";
+
+const ALLOWED: &[Edges] = &[
+    (CORE, &[], &[]),
+    ("chains-config", &[CORE], &[]),
+    ("chains-tekton", &[CORE], &[]),
+    ("chains-verify", &[CORE], &[]),
+    ("chains-formats", &[CORE, "chains-tekton"], &[]),
+    ("chains-signer-x509", &[CORE, "chains-verify"], &[]),
+    ("chains-signer-kms", &[CORE, "chains-verify"], &[]),
+    ("chains-signer-fulcio", &[CORE, "chains-verify"], &[]),
+    ("chains-transparency", &[CORE, "chains-verify"], &[]),
+    ("chains-store-tekton", &[CORE], &[]),
+    ("chains-store-oci", &[CORE], &[]),
+    ("chains-store-local", &[CORE], &[]),
+    ("chains-store-gcs", &[CORE], &[]),
+    ("chains-store-docdb", &[CORE], &[]),
+    ("chains-store-grafeas", &[CORE], &[]),
+    ("chains-store-pubsub", &[CORE], &[]),
+    ("chains-store-archivista", &[CORE], &[]),
+    (
+        "chains-engine",
+        &[CORE, "chains-tekton", "chains-verify"],
+        // Its tests drive the whole line, with real backends that need no network.
+        &[
+            "chains-formats",
+            "chains-signer-x509",
+            "chains-store-local",
+            "chains-store-tekton",
+        ],
+    ),
+    ("chains-testkit", &[CORE, "chains-verify"], &[]),
+    (
+        "chains-backends",
+        &[
+            CORE,
+            "chains-config",
+            "chains-engine",
+            "chains-formats",
+            "chains-signer-*",
+            "chains-store-*",
+            "chains-tekton",
+            "chains-transparency",
+            "chains-verify",
+        ],
+        &[],
+    ),
+    (
+        "chains-cli",
+        &[
+            CORE,
+            "chains-backends",
+            "chains-config",
+            "chains-engine",
+            "chains-formats",
+            "chains-signer-x509",
+            "chains-store-local",
+            "chains-store-oci",
+            "chains-store-tekton",
+            "chains-tekton",
+            "chains-verify",
+        ],
+        &[],
+    ),
+    (
+        "chains-controller",
+        &[
+            CORE,
+            "chains-backends",
+            "chains-config",
+            "chains-engine",
+            "chains-tekton",
+        ],
+        &[],
+    ),
+    // Packages of tests and tasks: nothing knows them, so they may know everything.
+    ("chains-conformance", &["chains-*"], &["chains-*"]),
+    ("chains-e2e", &["chains-*"], &["chains-*"]),
+    ("xtask", &["chains-config"], &[]),
+];
+
+/// Crates that few may know, with those that may.
+const GUARDED: &[(&str, &[&str])] = &[
+    ("kube", &["chains-controller", "chains-cli"]),
+    ("k8s-openapi", &["chains-controller", "chains-cli"]),
+    // Front ends choose it; in libraries it would hide what kinds of error there are.
+    (
+        "anyhow",
+        &[
+            "chains-cli",
+            "chains-controller",
+            "chains-conformance",
+            "chains-e2e",
+            "xtask",
+        ],
+    ),
+    // Libraries tell, front ends listen.
+    (
+        "tracing-subscriber",
+        &["chains-cli", "chains-controller", "chains-e2e"],
+    ),
+];
+
+/// Every edge that is not on the list.
+pub(crate) fn check(packages: &[Package]) -> Vec<Finding> {
+    packages
+        .iter()
+        .flat_map(|package| check_package(package, packages))
+        .collect()
+}
+
+fn check_package(package: &Package, all: &[Package]) -> Vec<Finding> {
+    let name = package.name.as_str();
+    let Some((_, edges, test_edges)) = ALLOWED.iter().find(|(known, ..)| *known == name) else {
+        let message = "not in the list of edges: say in xtask/src/tidy/edges.rs what it may know";
+        return vec![Finding::new(name, None, message)];
+    };
+    let mut findings = Vec::new();
+    for dependency in &package.dependencies {
+        let on = dependency.name.as_str();
+        let for_tests = dependency.kind.as_deref() == Some("dev");
+        let may = |edges: &[&str]| edges.iter().any(|edge| matches(edge, on));
+        let allowed = if all.iter().any(|other| other.name == on) {
+            may(edges) || (for_tests && (on == TESTKIT || may(test_edges)))
+        } else {
+            let guard = GUARDED.iter().find(|(guarded, _)| *guarded == on);
+            for_tests || guard.is_none_or(|(_, by)| by.contains(&name))
+        };
+        if !allowed {
+            let message = format!("must not know {on}: see docs/architecture.md");
+            findings.push(Finding::new(name, None, message));
+        }
+    }
+    findings
+}
+
+/// Whether a pattern, with a `*` at its end or without, names the package.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start) && name != TESTKIT,
+        None => pattern == name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Dependency;
+
+    #[track_caller]
+    fn check_edge(from: &str, to: &str, kind: Option<&str>, allowed: bool) {
+        let package = |name: &str, dependencies| Package {
+            name: name.to_owned(),
+            dependencies,
+            targets: Vec::new(),
+        };
+        let dependency = Dependency {
+            name: to.to_owned(),
+            kind: kind.map(str::to_owned),
+        };
+        let mut packages: Vec<_> = ALLOWED
+            .iter()
+            .map(|(name, ..)| package(name, Vec::new()))
+            .collect();
+        packages.retain(|package| package.name != from);
+        packages.push(package(from, vec![dependency]));
+        let findings = check(&packages);
+        assert_eq!(findings.is_empty(), allowed, "{from} -> {to}: {findings:?}");
+    }
+
+    #[test]
+    fn edges_are_held() {
+        check_edge("chains-core", "chains-config", None, false);
+        check_edge("chains-formats", "chains-tekton", None, true);
+        check_edge("chains-store-oci", "chains-store-tekton", None, false);
+        check_edge(
+            "chains-store-oci",
+            "chains-store-tekton",
+            Some("dev"),
+            false,
+        );
+        check_edge("chains-store-oci", "chains-testkit", Some("dev"), true);
+        check_edge("chains-store-oci", "chains-testkit", None, false);
+        check_edge("chains-backends", "chains-store-gcs", None, true);
+        check_edge("chains-backends", "chains-testkit", None, false);
+        check_edge("chains-config", "chains-cli", Some("build"), false);
+        check_edge("chains-engine", "kube", None, false);
+        check_edge("chains-controller", "kube", None, true);
+        check_edge("chains-core", "anyhow", None, false);
+        check_edge("chains-core", "serde", None, true);
+        check_edge("chains-new", "serde", None, false);
+    }
+}
