@@ -23,35 +23,46 @@
 //! # Ok::<(), chains_core::Error>(())
 //! ```
 
+mod after;
+pub mod jsonl;
+mod materials;
 mod options;
 mod payload;
 mod simplesigning;
+mod slsa_v02;
+mod slsa_v1;
+mod statement;
+mod subjects;
 mod tekton;
+mod time;
+mod uri;
 
 use std::sync::Arc;
 
 use chains_core::{Error, ErrorKind, Format, Result};
 use chains_tekton::Run;
 
+use slsa_v1::{SlsaV1, Version};
+use slsa_v02::SlsaV02;
+
 pub use options::{BuildType, Options};
 
 /// The names that [`by_name`] knows.
-pub const NAMES: [&str; 6] = [
-    "in-toto",
-    "slsa/v1",
-    "slsa/v2alpha3",
-    "slsa/v2alpha4",
-    "tekton",
-    "simplesigning",
-];
+pub const NAMES: [&str; 6] =
+    ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton", "simplesigning"];
 
 /// The format of a name as the configuration has it.
 ///
 /// # Errors
 /// [`ErrorKind::Configuration`] where there is no such format, with the names of those that there are.
 pub fn by_name(name: &str, options: &Options) -> Result<Arc<dyn Format<Run>>> {
-    let _ = options;
+    let v02 = |name| SlsaV02 { name, options: options.clone() };
+    let v1 = |version| SlsaV1 { version, options: options.clone() };
     match name {
+        "in-toto" => Ok(Arc::new(v02("in-toto"))),
+        "slsa/v1" => Ok(Arc::new(v02("slsa/v1"))),
+        "slsa/v2alpha3" => Ok(Arc::new(v1(Version::Alpha3))),
+        "slsa/v2alpha4" => Ok(Arc::new(v1(Version::Alpha4))),
         "tekton" => Ok(Arc::new(tekton::Status)),
         "simplesigning" => Ok(Arc::new(simplesigning::SimpleSigning)),
         other => Err(Error::new(

@@ -61,15 +61,12 @@ impl FromStr for BuildType {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.as_str() == text)
-            .ok_or_else(|| {
-                let [slsa, tekton] = Self::ALL;
-                Error::new(
-                    ErrorKind::Configuration,
-                    format!("unknown build type {text:?}: known are {slsa}, {tekton}"),
-                )
-            })
+        Self::ALL.into_iter().find(|known| known.as_str() == text).ok_or_else(|| {
+            let [slsa, tekton] = Self::ALL;
+            Error::new(
+                ErrorKind::Configuration,
+                format!("unknown build type {text:?}: known are {slsa}, {tekton}"),
+            )
+        })
     }
 }

@@ -11,11 +11,8 @@ const ROOM: usize = 4096;
 pub(crate) fn to_bytes(document: &impl Serialize, format: &'static str) -> Result<Bytes> {
     let mut bytes = Vec::with_capacity(ROOM);
     serde_json::to_writer(&mut bytes, document).map_err(|e| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("writing a payload of format {format}"),
-        )
-        .with_source(e)
+        Error::new(ErrorKind::Internal, format!("writing a payload of format {format}"))
+            .with_source(e)
     })?;
     Ok(Bytes::from(bytes))
 }

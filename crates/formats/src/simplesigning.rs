@@ -52,12 +52,8 @@ impl Format<Run> for SimpleSigning {
         let (name, digest) = (image.name.to_string(), image.digest.to_string());
         let document = Document {
             critical: Critical {
-                identity: Identity {
-                    docker_reference: &name,
-                },
-                image: Image {
-                    docker_manifest_digest: &digest,
-                },
+                identity: Identity { docker_reference: &name },
+                image: Image { docker_manifest_digest: &digest },
                 kind: "cosign container image signature",
             },
             optional: None,

@@ -28,16 +28,9 @@ impl Children {
         let child = |(name, status): (String, Json)| {
             let run = Run::from_status(parent, &name, status)
                 .map_err(|e| e.context(format!("{parent}: status.taskRuns.{name}")))?;
-            Ok(Child {
-                task: String::new(),
-                run,
-            })
+            Ok(Child { task: String::new(), run })
         };
-        statuses
-            .into_iter()
-            .map(child)
-            .collect::<Result<_>>()
-            .map(Self)
+        statuses.into_iter().map(child).collect::<Result<_>>().map(Self)
     }
 }
 
@@ -105,15 +98,9 @@ impl Run {
         if self.kind() != RunKind::PipelineRun {
             return self;
         }
-        let given = task_runs
-            .into_iter()
-            .filter(|run| run.kind() == RunKind::TaskRun);
-        let mut children: Vec<Child> = given
-            .map(|run| Child {
-                task: String::new(),
-                run,
-            })
-            .collect();
+        let given = task_runs.into_iter().filter(|run| run.kind() == RunKind::TaskRun);
+        let mut children: Vec<Child> =
+            given.map(|run| Child { task: String::new(), run }).collect();
         children.append(&mut self.children.0);
         let mut seen = std::collections::HashSet::new();
         children.retain(|child| seen.insert(child.run.reference().name.clone()));
@@ -135,18 +122,12 @@ impl Run {
             .collect();
         for child in &mut children {
             let label = child.run.labels().get(PIPELINE_TASK_LABEL).as_text();
-            let listed = || {
-                references
-                    .get(&*child.run.reference().name)
-                    .map(|(_, task)| *task)
-            };
+            let listed = || references.get(&*child.run.reference().name).map(|(_, task)| *task);
             child.task = label.or_else(listed).unwrap_or_default().to_owned();
         }
         children.sort_by_cached_key(|child| {
             let name = child.run.reference().name.clone();
-            let index = references
-                .get(&*name)
-                .map_or(usize::MAX, |(index, _)| *index);
+            let index = references.get(&*name).map_or(usize::MAX, |(index, _)| *index);
             (index, name)
         });
         drop(references);
@@ -155,11 +136,7 @@ impl Run {
 
     /// `status.childReferences` of a PipelineRun: the runs that it started, in that order.
     pub fn child_references(&self) -> impl ExactSizeIterator<Item = ChildReference<'_>> {
-        self.status()
-            .get("childReferences")
-            .list()
-            .iter()
-            .map(ChildReference::of)
+        self.status().get("childReferences").list().iter().map(ChildReference::of)
     }
 
     /// The TaskRuns that a PipelineRun was [given](Run::with_children), in the order in which they were started.
@@ -170,22 +147,13 @@ impl Run {
     /// The children that ran a task of the pipeline: one, or several where the task has a matrix or was retried.
     pub fn children_of<'a>(&'a self, task: PipelineTask<'a>) -> impl Iterator<Item = &'a Self> {
         let name = task.name();
-        self.children
-            .0
-            .iter()
-            .filter(move |child| child.task == name)
-            .map(|child| &child.run)
+        self.children.0.iter().filter(move |child| child.task == name).map(|child| &child.run)
     }
 
     /// The children that ran to their end, in the order of the pipeline's tasks.
     pub fn executed_tasks(&self) -> impl Iterator<Item = &Self> {
-        let tasks = self
-            .pipeline_spec()
-            .into_iter()
-            .flat_map(|pipeline| pipeline.tasks());
-        tasks
-            .flat_map(|(task, _)| self.children_of(task))
-            .filter(|run| run.was_executed())
+        let tasks = self.pipeline_spec().into_iter().flat_map(|pipeline| pipeline.tasks());
+        tasks.flat_map(|(task, _)| self.children_of(task)).filter(|run| run.was_executed())
     }
 
     /// Whether the run has a completion time: a task that was skipped has none.
@@ -197,10 +165,8 @@ impl Run {
     /// The children of a PipelineRun that cannot be looked into, and why. What is known of the others is signed.
     #[must_use]
     pub fn missing_children(&self) -> Vec<MissingChild> {
-        let at_hand: HashMap<&str, &Self> = self
-            .children()
-            .map(|run| (&*run.reference().name, run))
-            .collect();
+        let at_hand: HashMap<&str, &Self> =
+            self.children().map(|run| (&*run.reference().name, run)).collect();
         let missing = |child: ChildReference<'_>| {
             let why = match child.kind {
                 "PipelineRun" => Missing::Pipeline,
@@ -225,14 +191,8 @@ impl Run {
     #[must_use]
     pub fn owner(&self) -> Option<Owner<'_>> {
         let owners = self.document().at(&["metadata", "ownerReferences"]).list();
-        if let Some(owner) = owners
-            .iter()
-            .find(|owner| owner.get("kind").text() == "PipelineRun")
-        {
-            return Some(Owner {
-                name: owner.get("name").text(),
-                uid: owner.get("uid").as_text(),
-            });
+        if let Some(owner) = owners.iter().find(|owner| owner.get("kind").text() == "PipelineRun") {
+            return Some(Owner { name: owner.get("name").text(), uid: owner.get("uid").as_text() });
         }
         let name = self.labels().get(PIPELINE_RUN_LABEL).as_text()?;
         Some(Owner { name, uid: None })

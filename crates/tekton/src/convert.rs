@@ -77,10 +77,7 @@ fn object<'a>(map: &'a mut Map, key: &str) -> Option<&'a mut Map> {
 
 fn each(map: &mut Map, key: &str, mut convert: impl FnMut(&mut Map)) {
     if let Some(Json::List(items)) = map.get_mut(key) {
-        items
-            .iter_mut()
-            .filter_map(Json::as_map_mut)
-            .for_each(&mut convert);
+        items.iter_mut().filter_map(Json::as_map_mut).for_each(&mut convert);
     }
 }
 
@@ -109,11 +106,7 @@ fn reference(map: &mut Map, key: &str, kind: &str) {
     }
     let name = reference.remove("name").unwrap_or_default();
     let param = |name: &str, value: Json| {
-        Json::Map(
-            [("name", Json::from(name)), ("value", value)]
-                .into_iter()
-                .collect(),
-        )
+        Json::Map([("name", Json::from(name)), ("value", value)].into_iter().collect())
     };
     let params = vec![
         param("bundle", bundle),
@@ -125,23 +118,16 @@ fn reference(map: &mut Map, key: &str, kind: &str) {
 }
 
 fn overrides(spec: &mut Map) {
-    for (from, to) in [
-        ("stepOverrides", "stepSpecs"),
-        ("sidecarOverrides", "sidecarSpecs"),
-    ] {
+    for (from, to) in [("stepOverrides", "stepSpecs"), ("sidecarOverrides", "sidecarSpecs")] {
         spec.rename(from, to);
-        each(spec, to, |item| {
-            item.rename("resources", "computeResources")
-        });
+        each(spec, to, |item| item.rename("resources", "computeResources"));
     }
 }
 
 fn task_spec(task: &mut Map) {
     task.remove("resources");
     for key in ["steps", "sidecars"] {
-        each(task, key, |container| {
-            container.rename("resources", "computeResources")
-        });
+        each(task, key, |container| container.rename("resources", "computeResources"));
     }
     if let Some(template) = object(task, "stepTemplate") {
         template.rename("resources", "computeResources");
@@ -154,9 +140,7 @@ fn task_run_status(status: &mut Map) {
         task_spec(task);
     }
     each(status, "steps", |step| {
-        let reason = step
-            .get("terminated")
-            .map(|state| state.get("reason").clone());
+        let reason = step.get("terminated").map(|state| state.get("reason").clone());
         if let (Some(reason @ Json::Text(_)), None) = (reason, step.get("terminationReason")) {
             step.insert("terminationReason", reason);
         }
@@ -170,10 +154,7 @@ fn pipeline_run_spec(spec: &mut Map) {
         pipeline_spec(pipeline);
     }
     if let Some(timeout) = spec.remove("timeout").filter(|timeout| !timeout.is_null()) {
-        spec.insert(
-            "timeouts",
-            Json::Map([("pipeline", timeout)].into_iter().collect()),
-        );
+        spec.insert("timeouts", Json::Map([("pipeline", timeout)].into_iter().collect()));
     }
     let mut template = Map::default();
     for key in ["serviceAccountName", "podTemplate"] {
@@ -228,10 +209,7 @@ fn take_embedded(status: &mut Map) -> Vec<(String, Json)> {
     if !listed && !references.is_empty() {
         // Child references are in the order in which the runs were started.
         references.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let references = references
-            .into_iter()
-            .map(|(_, reference)| reference)
-            .collect();
+        let references = references.into_iter().map(|(_, reference)| reference).collect();
         status.insert("childReferences", Json::List(references));
     }
     embedded

@@ -104,11 +104,7 @@ impl fmt::Display for Made {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Used {
-                made,
-                partner,
-                note,
-            } => {
+            Self::Used { made, partner, note } => {
                 write!(f, "{made}")?;
                 if let Some(partner) = partner {
                     write!(f, ", with {partner}")?;
@@ -144,16 +140,11 @@ impl Run {
     /// ```
     #[must_use]
     pub fn explain(&self) -> Vec<Hint> {
-        let mut explained = Explained {
-            kind: self.kind(),
-            hints: Vec::new(),
-        };
+        let mut explained = Explained { kind: self.kind(), hints: Vec::new() };
         explained.git(self);
         explained.results(&Place::Result, self.results());
         for step in self.steps() {
-            let place = Place::StepResult {
-                step: step.name().to_owned(),
-            };
+            let place = Place::StepResult { step: step.name().to_owned() };
             explained.results(&place, step.results());
         }
         explained.hints
@@ -161,22 +152,11 @@ impl Run {
 
     /// Params and results that may tell the source of the run, in the order in which they count.
     pub fn git_sources(&self) -> impl Iterator<Item = (Place, Named<'_>)> {
-        let task = self
-            .task_spec()
-            .into_iter()
-            .flat_map(|task| task.param_defaults());
-        let pipeline = self
-            .pipeline_spec()
-            .into_iter()
-            .flat_map(|spec| spec.param_defaults());
-        let defaults = task
-            .chain(pipeline)
-            .map(|param| (Place::ParamDefault, param));
+        let task = self.task_spec().into_iter().flat_map(|task| task.param_defaults());
+        let pipeline = self.pipeline_spec().into_iter().flat_map(|spec| spec.param_defaults());
+        let defaults = task.chain(pipeline).map(|param| (Place::ParamDefault, param));
         let params = self.params().into_iter().map(|param| (Place::Param, param));
-        let results = self
-            .results()
-            .into_iter()
-            .map(|result| (Place::Result, result));
+        let results = self.results().into_iter().map(|result| (Place::Result, result));
         defaults.chain(params).chain(results)
     }
 }
@@ -190,14 +170,10 @@ impl Explained {
     fn results(&mut self, place: &Place, results: NamedList<'_>) {
         let image_note = self.image_note(place);
         hints::image_pairs(results, &mut |finding| {
-            self.push(place, finding, |image| {
-                (Made::Image(image), image_note.map(str::to_owned))
-            });
+            self.push(place, finding, |image| (Made::Image(image), image_note.map(str::to_owned)));
         });
         hints::image_lists(results, &mut |finding| {
-            self.push(place, finding, |image| {
-                (Made::Image(image), image_note.map(str::to_owned))
-            });
+            self.push(place, finding, |image| (Made::Image(image), image_note.map(str::to_owned)));
         });
         let in_step = matches!(place, Place::StepResult { .. });
         let formats = if in_step {
@@ -209,9 +185,7 @@ impl Explained {
             if in_step && finding.made.is_ok() {
                 self.left_out(place, &finding, formats);
             } else {
-                self.push(place, finding, |found| {
-                    (artifact(found), Some(formats.to_owned()))
-                });
+                self.push(place, finding, |found| (artifact(found), Some(formats.to_owned())));
             }
         });
         hints::outputs(results, &mut |finding| {
@@ -246,11 +220,7 @@ impl Explained {
         finding: Finding<'_, T>,
         describe: impl FnOnce(T) -> (Made, Option<String>),
     ) {
-        let Finding {
-            name,
-            partner,
-            made,
-        } = finding;
+        let Finding { name, partner, made } = finding;
         let verdict =
             |partner: Option<&str>, made: &Result<(Made, Option<String>), Reason<'_>>| match made {
                 Ok((made, note)) => Verdict::Used {
@@ -258,9 +228,7 @@ impl Explained {
                     partner: partner.map(str::to_owned),
                     note: note.clone(),
                 },
-                Err(reason) => Verdict::LeftOut {
-                    why: reason.to_string(),
-                },
+                Err(reason) => Verdict::LeftOut { why: reason.to_string() },
             };
         let made = made.map(describe);
         self.add(place, name, verdict(partner, &made));
@@ -271,13 +239,7 @@ impl Explained {
 
     fn left_out<T>(&mut self, place: &Place, finding: &Finding<'_, T>, why: &str) {
         for name in std::iter::once(finding.name).chain(finding.partner) {
-            self.add(
-                place,
-                name,
-                Verdict::LeftOut {
-                    why: why.to_owned(),
-                },
-            );
+            self.add(place, name, Verdict::LeftOut { why: why.to_owned() });
         }
     }
 
@@ -303,11 +265,7 @@ impl Explained {
                     continue;
                 }
             };
-            self.add(
-                place,
-                value.name,
-                self.git_verdict(*value, counts == Some(index), other),
-            );
+            self.add(place, value.name, self.git_verdict(*value, counts == Some(index), other));
         }
         for step in run.steps() {
             self.step_git(step.name(), step.results());
@@ -316,20 +274,14 @@ impl Explained {
 
     fn step_git(&mut self, step: &str, results: NamedList<'_>) {
         let git = hints::Git::find(results);
-        let place = Place::StepResult {
-            step: step.to_owned(),
-        };
+        let place = Place::StepResult { step: step.to_owned() };
         for value in results {
             let (text, other) = match value.name {
                 GIT_URL => (git.url, git.commit),
                 GIT_COMMIT => (git.commit, git.url),
                 _ => continue,
             };
-            self.add(
-                &place,
-                value.name,
-                self.git_verdict(value, value.text() == text, other),
-            );
+            self.add(&place, value.name, self.git_verdict(value, value.text() == text, other));
         }
     }
 
@@ -350,37 +302,23 @@ impl Explained {
             let made = Made::Source(value.text().to_owned());
             let partner = if is_url { GIT_COMMIT } else { GIT_URL };
             let partner = (!other.is_empty()).then(|| partner.to_owned());
-            return Verdict::Used {
-                made,
-                partner,
-                note,
-            };
+            return Verdict::Used { made, partner, note };
         };
         Verdict::LeftOut { why }
     }
 
     fn add(&mut self, place: &Place, name: &str, verdict: Verdict) {
-        self.hints.push(Hint {
-            place: place.clone(),
-            name: name.to_owned(),
-            verdict,
-        });
+        self.hints.push(Hint { place: place.clone(), name: name.to_owned(), verdict });
     }
 }
 
 fn artifact(found: Artifact<'_>) -> Made {
-    Made::Artifact {
-        uri: found.uri.to_owned(),
-        digest: found.digest.to_owned(),
-    }
+    Made::Artifact { uri: found.uri.to_owned(), digest: found.digest.to_owned() }
 }
 
 fn material(found: Artifact<'_>) -> Made {
     let (algorithm, hex) = found.digest_normalised();
-    Made::Material {
-        uri: found.uri.to_owned(),
-        digest: format!("{algorithm}:{hex}"),
-    }
+    Made::Material { uri: found.uri.to_owned(), digest: format!("{algorithm}:{hex}") }
 }
 
 fn output_made(output: Output<'_>, image_note: Option<&str>) -> (Made, Option<String>) {

@@ -42,11 +42,7 @@ pub(crate) struct Finding<'a, T> {
 
 impl<'a, T> Finding<'a, T> {
     const fn of(name: &'a str, made: Result<T, Reason<'a>>) -> Self {
-        Self {
-            name,
-            partner: None,
-            made,
-        }
+        Self { name, partner: None, made }
     }
 }
 
@@ -61,16 +57,10 @@ pub(crate) enum Reason<'a> {
     NotObject(&'a Json),
     NotTexts(&'a Json),
     Overridden,
-    NoPartner {
-        marker: &'a str,
-        suffix: &'static str,
-    },
+    NoPartner { marker: &'a str, suffix: &'static str },
     NoField(&'static str),
     Digest(Error),
-    Image {
-        text: Option<&'a str>,
-        error: Error,
-    },
+    Image { text: Option<&'a str>, error: Error },
 }
 
 impl fmt::Display for Reason<'_> {
@@ -88,22 +78,11 @@ impl fmt::Display for Reason<'_> {
             }
             Self::NoField(field) => write!(f, "its object has no `{field}`"),
             Self::Digest(error) => write!(f, "its digest is not one: {}", error.report()),
-            Self::Image {
-                text: Some(text),
-                error,
-            } => {
-                write!(
-                    f,
-                    "{text:?} is not an image with its digest: {}",
-                    error.report()
-                )
+            Self::Image { text: Some(text), error } => {
+                write!(f, "{text:?} is not an image with its digest: {}", error.report())
             }
             Self::Image { text: None, error } => {
-                write!(
-                    f,
-                    "the two together are not an image with its digest: {}",
-                    error.report()
-                )
+                write!(f, "the two together are not an image with its digest: {}", error.report())
             }
         }
     }
@@ -141,9 +120,7 @@ impl<'a> Artifact<'a> {
     pub fn digest_normalised(self) -> (&'static str, &'a str) {
         let (algorithm, hex) = split_digest(self.digest);
         let name = algorithm.trim().to_ascii_lowercase();
-        let known = name
-            .parse::<DigestAlgorithm>()
-            .map_or("", DigestAlgorithm::as_str);
+        let known = name.parse::<DigestAlgorithm>().map_or("", DigestAlgorithm::as_str);
         (known, hex.trim())
     }
 }
@@ -176,13 +153,7 @@ pub fn images(results: NamedList<'_>) -> Vec<ImageDigest> {
     image_pairs(results, &mut |finding| found.extend(finding.made));
     image_lists(results, &mut |finding| found.extend(finding.made));
     outputs(results, &mut |finding| {
-        found.extend(
-            finding
-                .made
-                .ok()
-                .filter(|output| output.build)
-                .and_then(|o| o.image().ok()),
-        );
+        found.extend(finding.made.ok().filter(|output| output.build).and_then(|o| o.image().ok()));
     });
     deduplicate(found)
 }
@@ -193,11 +164,7 @@ fn deduplicate(images: Vec<ImageDigest>) -> Vec<ImageDigest> {
     }
     let mut seen = HashSet::with_capacity(images.len());
     let first: Vec<bool> = images.iter().map(|image| seen.insert(image)).collect();
-    images
-        .into_iter()
-        .zip(first)
-        .filter_map(|(image, first)| first.then_some(image))
-        .collect()
+    images.into_iter().zip(first).filter_map(|(image, first)| first.then_some(image)).collect()
 }
 
 /// `*ARTIFACT_URI` with `*ARTIFACT_DIGEST`.
@@ -236,8 +203,7 @@ pub fn names_image(name: &str) -> bool {
 pub fn is_build_output(result: Named<'_>) -> bool {
     result.name.ends_with(ARTIFACT_OUTPUTS)
         && result.value.as_map().is_none_or(|map| {
-            map.get("isBuildArtifact")
-                .is_some_and(|marked| marked.text() == "true")
+            map.get("isBuildArtifact").is_some_and(|marked| marked.text() == "true")
         })
 }
 
@@ -283,16 +249,9 @@ pub(crate) fn image_lists<'a>(results: NamedList<'a>, sink: Sink<'_, 'a, ImageDi
     for result in results.into_iter().filter(|result| result.name == IMAGES) {
         let mut any = false;
         let mut take = |text: &'a str| {
-            for text in text
-                .split(['\n', ','])
-                .map(str::trim)
-                .filter(|text| !text.is_empty())
-            {
+            for text in text.split(['\n', ',']).map(str::trim).filter(|text| !text.is_empty()) {
                 any = true;
-                let made = text.parse().map_err(|error| Reason::Image {
-                    text: Some(text),
-                    error,
-                });
+                let made = text.parse().map_err(|error| Reason::Image { text: Some(text), error });
                 sink(Finding::of(IMAGES, made));
             }
         };
@@ -309,10 +268,7 @@ pub(crate) fn image_lists<'a>(results: NamedList<'a>, sink: Sink<'_, 'a, ImageDi
 
 /// Looks for `*ARTIFACT_OUTPUTS`.
 pub(crate) fn outputs<'a>(results: NamedList<'a>, sink: Sink<'_, 'a, Output<'a>>) {
-    for result in results
-        .into_iter()
-        .filter(|result| result.name.ends_with(ARTIFACT_OUTPUTS))
-    {
+    for result in results.into_iter().filter(|result| result.name.ends_with(ARTIFACT_OUTPUTS)) {
         let build = result.value.get("isBuildArtifact").text() == "true";
         let made = structured(result.value).map(|artifact| Output { artifact, build });
         sink(Finding::of(result.name, made));
@@ -321,10 +277,7 @@ pub(crate) fn outputs<'a>(results: NamedList<'a>, sink: Sink<'_, 'a, Output<'a>>
 
 /// Looks for `*ARTIFACT_INPUTS`.
 pub(crate) fn inputs<'a>(results: NamedList<'a>, sink: Sink<'_, 'a, Artifact<'a>>) {
-    for result in results
-        .into_iter()
-        .filter(|result| result.name.ends_with(ARTIFACT_INPUTS))
-    {
+    for result in results.into_iter().filter(|result| result.name.ends_with(ARTIFACT_INPUTS)) {
         sink(Finding::of(result.name, structured(result.value)));
     }
 }
@@ -332,10 +285,7 @@ pub(crate) fn inputs<'a>(results: NamedList<'a>, sink: Sink<'_, 'a, Artifact<'a>
 fn structured(value: &Json) -> Result<Artifact<'_>, Reason<'_>> {
     let map = value.as_map().ok_or(Reason::NotObject(value))?;
     let field = |name| {
-        map.get(name)
-            .map(Json::text)
-            .filter(|text| !text.is_empty())
-            .ok_or(Reason::NoField(name))
+        map.get(name).map(Json::text).filter(|text| !text.is_empty()).ok_or(Reason::NoField(name))
     };
     Artifact::new(field("uri")?, field("digest")?)
 }
@@ -358,25 +308,15 @@ fn pairs<'a, T>(
     for pair in collect_pairs(results, first, second, sink) {
         let marker = pair.marker;
         let finding = match (pair.first, pair.second) {
-            (Some((name, uri)), Some((partner, digest))) => Finding {
-                name,
-                partner: Some(partner),
-                made: make(uri, digest),
-            },
-            (Some((name, _)), None) => Finding::of(
-                name,
-                Err(Reason::NoPartner {
-                    marker,
-                    suffix: second,
-                }),
-            ),
-            (None, Some((name, _))) => Finding::of(
-                name,
-                Err(Reason::NoPartner {
-                    marker,
-                    suffix: first,
-                }),
-            ),
+            (Some((name, uri)), Some((partner, digest))) => {
+                Finding { name, partner: Some(partner), made: make(uri, digest) }
+            }
+            (Some((name, _)), None) => {
+                Finding::of(name, Err(Reason::NoPartner { marker, suffix: second }))
+            }
+            (None, Some((name, _))) => {
+                Finding::of(name, Err(Reason::NoPartner { marker, suffix: first }))
+            }
             (None, None) => continue,
         };
         sink(finding);
@@ -409,21 +349,13 @@ fn collect_pairs<'a, T>(
             continue;
         }
         let at = *by_marker.entry(marker).or_insert_with(|| {
-            pairs.push(Pair {
-                marker,
-                first: None,
-                second: None,
-            });
+            pairs.push(Pair { marker, first: None, second: None });
             pairs.len() - 1
         });
         let Some(pair) = pairs.get_mut(at) else {
             continue;
         };
-        let slot = if is_first {
-            &mut pair.first
-        } else {
-            &mut pair.second
-        };
+        let slot = if is_first { &mut pair.first } else { &mut pair.second };
         if let Some((name, _)) = slot.replace((name, text)) {
             sink(Finding::of(name, Err(Reason::Overridden)));
         }

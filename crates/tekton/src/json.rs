@@ -129,17 +129,11 @@ impl Map {
     /// What is under a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Json> {
-        self.position(key)
-            .ok()
-            .and_then(|at| self.0.get(at))
-            .map(|(_, value)| value)
+        self.position(key).ok().and_then(|at| self.0.get(at)).map(|(_, value)| value)
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
-        self.position(key)
-            .ok()
-            .and_then(|at| self.0.get_mut(at))
-            .map(|(_, value)| value)
+        self.position(key).ok().and_then(|at| self.0.get_mut(at)).map(|(_, value)| value)
     }
 
     /// Keys and values, in the order of the keys.
@@ -189,8 +183,7 @@ impl Map {
     }
 
     fn position(&self, key: &str) -> Result<usize, usize> {
-        self.0
-            .binary_search_by(|(there, _)| there.as_ref().cmp(key))
+        self.0.binary_search_by(|(there, _)| there.as_ref().cmp(key))
     }
 
     /// Takes pairs in any order; of a key that comes twice the last counts, as in Kubernetes.
@@ -212,12 +205,7 @@ impl Map {
 
 impl<K: Into<Key>> FromIterator<(K, Json)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, Json)>>(pairs: I) -> Self {
-        Self::from_pairs(
-            pairs
-                .into_iter()
-                .map(|(key, value)| (key.into(), value))
-                .collect(),
-        )
+        Self::from_pairs(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect())
     }
 }
 

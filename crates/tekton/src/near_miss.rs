@@ -62,24 +62,14 @@ fn in_capitals(name: &str) -> String {
             plain.push('_');
         }
         after_small = c.is_ascii_lowercase();
-        plain.push(if c.is_alphanumeric() {
-            c.to_ascii_uppercase()
-        } else {
-            '_'
-        });
+        plain.push(if c.is_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
     }
     plain
 }
 
 fn is_hint(name: &str) -> bool {
-    const SUFFIXES: [&str; 6] = [
-        IMAGE_URL,
-        IMAGE_DIGEST,
-        ARTIFACT_URI,
-        ARTIFACT_DIGEST,
-        ARTIFACT_OUTPUTS,
-        ARTIFACT_INPUTS,
-    ];
+    const SUFFIXES: [&str; 6] =
+        [IMAGE_URL, IMAGE_DIGEST, ARTIFACT_URI, ARTIFACT_DIGEST, ARTIFACT_OUTPUTS, ARTIFACT_INPUTS];
     SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
         || matches!(name, IMAGES | GIT_URL | GIT_COMMIT)
 }

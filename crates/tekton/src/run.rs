@@ -54,10 +54,7 @@ impl Run {
     /// As [`Run::from_json`].
     pub fn from_document(document: Json) -> Result<Self> {
         let Json::Map(mut document) = document else {
-            return Err(invalid(format!(
-                "a run is a JSON object, not {}",
-                document.kind()
-            )));
+            return Err(invalid(format!("a run is a JSON object, not {}", document.kind())));
         };
         let (kind, old) = kind_and_version(&document)?;
         let mut embedded = Vec::new();
@@ -69,21 +66,14 @@ impl Run {
         settle(&mut document, kind)?;
         let reference = reference_of(&document, kind)?;
         let children = Children::embedded(&reference, embedded)?;
-        let mut run = Self {
-            reference,
-            document: Arc::new(Json::Map(document)),
-            children,
-        };
+        let mut run = Self { reference, document: Arc::new(Json::Map(document)), children };
         run.arrange_children();
         Ok(run)
     }
 
     /// A TaskRun of which only the status is known: one that was written into its PipelineRun.
     pub(crate) fn from_status(parent: &RunRef, name: &str, status: Json) -> Result<Self> {
-        let metadata = [
-            ("name", Json::from(name)),
-            ("namespace", Json::from(&*parent.namespace)),
-        ];
+        let metadata = [("name", Json::from(name)), ("namespace", Json::from(&*parent.namespace))];
         let mut document: Map = [
             ("apiVersion", Json::from("tekton.dev/v1")),
             ("kind", Json::from("TaskRun")),
@@ -101,11 +91,7 @@ impl Run {
             ..parent.clone()
         };
         let document = Arc::new(Json::Map(document));
-        Ok(Self {
-            reference,
-            document,
-            children: Children::default(),
-        })
+        Ok(Self { reference, document, children: Children::default() })
     }
 
     /// Which run it is.
@@ -160,9 +146,7 @@ impl Run {
     #[must_use]
     pub fn succeeded(&self) -> Option<bool> {
         let conditions = self.status().get("conditions").list();
-        let succeeded = conditions
-            .iter()
-            .find(|c| c.get("type").text() == "Succeeded")?;
+        let succeeded = conditions.iter().find(|c| c.get("type").text() == "Succeeded")?;
         match succeeded.get("status").text() {
             "True" => Some(true),
             "False" => Some(false),
@@ -173,11 +157,7 @@ impl Run {
     /// The status of the first condition, `True`, `False` or `Unknown`.
     #[must_use]
     pub fn first_condition(&self) -> &str {
-        self.status()
-            .get("conditions")
-            .list()
-            .first()
-            .map_or("", |c| c.get("status").text())
+        self.status().get("conditions").list().first().map_or("", |c| c.get("status").text())
     }
 
     /// `status.startTime`.
@@ -224,10 +204,7 @@ impl Run {
             RunKind::TaskRun => "taskRef",
             RunKind::PipelineRun => "pipelineRef",
         };
-        !matches!(
-            self.spec().at(&[reference, "resolver"]).text(),
-            "" | "Cluster"
-        )
+        !matches!(self.spec().at(&[reference, "resolver"]).text(), "" | "Cluster")
     }
 
     /// `status.steps` of a TaskRun.
@@ -237,11 +214,7 @@ impl Run {
 
     /// `status.sidecars` of a TaskRun.
     pub fn sidecars(&self) -> impl ExactSizeIterator<Item = ContainerState<'_>> {
-        self.status()
-            .get("sidecars")
-            .list()
-            .iter()
-            .map(ContainerState)
+        self.status().get("sidecars").list().iter().map(ContainerState)
     }
 
     /// `status.taskSpec` of a TaskRun.
@@ -296,10 +269,7 @@ fn kind_and_version(document: &Map) -> Result<(RunKind, bool)> {
     let text = |key: &str| match document.get(key) {
         Some(Json::Text(text)) if !text.is_empty() => Ok(text.as_str()),
         Some(Json::Text(_)) | None => Err(invalid(format!("the document has no {key}"))),
-        Some(other) => Err(invalid(format!(
-            "{key}: expected a string, found {}",
-            other.kind()
-        ))),
+        Some(other) => Err(invalid(format!("{key}: expected a string, found {}", other.kind()))),
     };
     let (version, kind) = (text("apiVersion")?, text("kind")?);
     let (group, version) = version.split_once('/').unwrap_or(("", version));
@@ -307,14 +277,8 @@ fn kind_and_version(document: &Map) -> Result<(RunKind, bool)> {
         "TaskRun" if group == GROUP => RunKind::TaskRun,
         "PipelineRun" if group == GROUP => RunKind::PipelineRun,
         other => {
-            let name = document
-                .get("metadata")
-                .map_or("", |m| m.get("name").text());
-            let group = if group.is_empty() {
-                String::new()
-            } else {
-                format!(" of {group}")
-            };
+            let name = document.get("metadata").map_or("", |m| m.get("name").text());
+            let group = if group.is_empty() { String::new() } else { format!(" of {group}") };
             return Err(unsupported(format!(
                 "{other} {name:?}{group} is neither a TaskRun nor a PipelineRun of {GROUP}"
             )));
@@ -323,9 +287,9 @@ fn kind_and_version(document: &Map) -> Result<(RunKind, bool)> {
     match version {
         "v1" => Ok((kind, false)),
         "v1beta1" => Ok((kind, true)),
-        other => Err(unsupported(format!(
-            "{kind} of {GROUP}/{other}: known versions are v1, v1beta1"
-        ))),
+        other => {
+            Err(unsupported(format!("{kind} of {GROUP}/{other}: known versions are v1, v1beta1")))
+        }
     }
 }
 
@@ -335,9 +299,7 @@ fn settle(document: &mut Map, kind: RunKind) -> Result<()> {
         RunKind::PipelineRun => schema::PIPELINE_RUN,
     };
     schema::settle(document, table).map_err(|fault| {
-        let name = document
-            .get("metadata")
-            .map_or("", |m| m.get("name").text());
+        let name = document.get("metadata").map_or("", |m| m.get("name").text());
         invalid(format!("{kind} {name:?}: {fault}"))
     })
 }
@@ -357,10 +319,7 @@ fn reference_of(document: &Map, kind: RunKind) -> Result<RunRef> {
         RunKind::PipelineRun => spec.at(&["taskRunTemplate", "serviceAccountName"]),
     };
     let annotations = metadata.get("annotations").as_map().map(|annotations| {
-        annotations
-            .iter()
-            .map(|(key, value)| (key.to_owned(), value.text().to_owned()))
-            .collect()
+        annotations.iter().map(|(key, value)| (key.to_owned(), value.text().to_owned())).collect()
     });
     Ok(RunRef {
         kind,
@@ -378,24 +337,16 @@ fn reference_of(document: &Map, kind: RunKind) -> Result<RunRef> {
 fn identifier<'a>(metadata: &'a Json, key: &str, kind: RunKind) -> Result<&'a str> {
     let text = metadata.get(key).text();
     if text.is_empty() {
-        let hint = if key == "uid" {
-            ": only a run that a cluster ran has one"
-        } else {
-            ""
-        };
+        let hint = if key == "uid" { ": only a run that a cluster ran has one" } else { "" };
         return Err(invalid(format!("{kind} without metadata.{key}{hint}")));
     }
     let fits = text.len() <= 253
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
     if fits {
         Ok(text)
     } else {
-        Err(invalid(format!(
-            "{kind}: metadata.{key} {text:?} is not a name that Kubernetes gives"
-        )))
+        Err(invalid(format!("{kind}: metadata.{key} {text:?} is not a name that Kubernetes gives")))
     }
 }
 

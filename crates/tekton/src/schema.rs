@@ -66,10 +66,7 @@ enum Step {
 
 impl Fault {
     fn new(why: String) -> Self {
-        Self {
-            path: Vec::new(),
-            why,
-        }
+        Self { path: Vec::new(), why }
     }
 
     fn inside(mut self, step: Step) -> Self {
@@ -92,19 +89,11 @@ impl std::fmt::Display for Fault {
 }
 
 const fn field(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        shape,
-        zero: None,
-    }
+    Field { name, shape, zero: None }
 }
 
 const fn always(name: &'static str, shape: Shape, zero: Zero) -> Field {
-    Field {
-        name,
-        shape,
-        zero: Some(zero),
-    }
+    Field { name, shape, zero: Some(zero) }
 }
 
 static PARAM: [Field; 2] = [field("name", Text), field("value", Value)];
@@ -118,16 +107,11 @@ static REF: [Field; 4] = [
     field("resolver", Text),
 ];
 
-static REF_SOURCE: [Field; 3] = [
-    field("digest", Texts),
-    field("entryPoint", Text),
-    field("uri", Text),
-];
+static REF_SOURCE: [Field; 3] =
+    [field("digest", Texts), field("entryPoint", Text), field("uri", Text)];
 
-static PROVENANCE: [Field; 2] = [
-    field("featureFlags", Object(&[])),
-    field("refSource", Object(&[&REF_SOURCE])),
-];
+static PROVENANCE: [Field; 2] =
+    [field("featureFlags", Object(&[])), field("refSource", Object(&[&REF_SOURCE]))];
 
 /// A step or a sidecar as it is specified.
 static CONTAINER: [Field; 6] = [
@@ -148,24 +132,16 @@ static TASK_SPEC: [Field; 4] = [
     field("steps", Objects(&[&CONTAINER])),
 ];
 
-static WHEN: [Field; 3] = [
-    field("cel", Text),
-    field("input", Text),
-    field("values", TextList),
-];
+static WHEN: [Field; 3] = [field("cel", Text), field("input", Text), field("values", TextList)];
 
 static MATRIX_INCLUDE: [Field; 1] = [field("params", Objects(&[&PARAM]))];
 
-static MATRIX: [Field; 2] = [
-    field("include", Objects(&[&MATRIX_INCLUDE])),
-    field("params", Objects(&[&PARAM])),
-];
+static MATRIX: [Field; 2] =
+    [field("include", Objects(&[&MATRIX_INCLUDE])), field("params", Objects(&[&PARAM]))];
 
 /// What a task that is written out inside a pipeline has besides its [`TASK_SPEC`].
-static EMBEDDED: [Field; 2] = [
-    always("metadata", Any, Zero::EmptyObject),
-    always("spec", Any, Zero::Null),
-];
+static EMBEDDED: [Field; 2] =
+    [always("metadata", Any, Zero::EmptyObject), always("spec", Any, Zero::Null)];
 
 static PIPELINE_TASK: [Field; 7] = [
     field("matrix", Object(&[&MATRIX])),
@@ -177,10 +153,8 @@ static PIPELINE_TASK: [Field; 7] = [
     field("when", Objects(&[&WHEN])),
 ];
 
-static PIPELINE_RESULT: [Field; 2] = [
-    always("description", Text, Zero::EmptyText),
-    field("value", Value),
-];
+static PIPELINE_RESULT: [Field; 2] =
+    [always("description", Text, Zero::EmptyText), field("value", Value)];
 
 static PIPELINE_SPEC: [Field; 4] = [
     field("finally", Objects(&[&PIPELINE_TASK])),
@@ -261,11 +235,7 @@ static PIPELINE_RUN_SPEC: [Field; 5] = [
     field("params", Objects(&[&PARAM])),
     field("pipelineRef", Object(&[&REF])),
     field("pipelineSpec", Object(&[&PIPELINE_SPEC])),
-    always(
-        "taskRunTemplate",
-        Object(&[&TASK_RUN_TEMPLATE]),
-        Zero::EmptyObject,
-    ),
+    always("taskRunTemplate", Object(&[&TASK_RUN_TEMPLATE]), Zero::EmptyObject),
 ];
 
 static TASK_RUN_FIELDS: [Field; 3] = [
@@ -336,11 +306,9 @@ fn settle_value(value: &mut Json, shape: &'static Shape) -> Result<(), Fault> {
             }
             Ok(())
         }
-        (shape, value) => Err(Fault::new(format!(
-            "expected {}, found {}",
-            shape.wanted(),
-            value.kind()
-        ))),
+        (shape, value) => {
+            Err(Fault::new(format!("expected {}, found {}", shape.wanted(), value.kind())))
+        }
     }
 }
 
@@ -360,10 +328,7 @@ fn settle_item(item: &mut Json, tables: Fields) -> Result<(), Fault> {
     }
     match item {
         Json::Map(map) => settle(map, tables),
-        other => Err(Fault::new(format!(
-            "expected an object, found {}",
-            other.kind()
-        ))),
+        other => Err(Fault::new(format!("expected an object, found {}", other.kind()))),
     }
 }
 
@@ -374,10 +339,7 @@ fn settle_text(value: &mut Json) -> Result<(), Fault> {
             *value = Json::from("");
             Ok(())
         }
-        other => Err(Fault::new(format!(
-            "expected a string, found {}",
-            other.kind()
-        ))),
+        other => Err(Fault::new(format!("expected a string, found {}", other.kind()))),
     }
 }
 

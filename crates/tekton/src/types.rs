@@ -32,17 +32,11 @@ pub struct NamedList<'a> {
 
 impl<'a> NamedList<'a> {
     pub(crate) fn values(list: &'a Json) -> Self {
-        Self {
-            items: list.list(),
-            key: "value",
-        }
+        Self { items: list.list(), key: "value" }
     }
 
     pub(crate) fn defaults(list: &'a Json) -> Self {
-        Self {
-            items: list.list(),
-            key: "default",
-        }
+        Self { items: list.list(), key: "default" }
     }
 
     /// How many there are.
@@ -63,10 +57,7 @@ impl<'a> IntoIterator for NamedList<'a> {
     type IntoIter = NamedIter<'a>;
 
     fn into_iter(self) -> NamedIter<'a> {
-        NamedIter {
-            items: self.items.iter(),
-            key: self.key,
-        }
+        NamedIter { items: self.items.iter(), key: self.key }
     }
 }
 
@@ -82,10 +73,7 @@ impl<'a> Iterator for NamedIter<'a> {
 
     fn next(&mut self) -> Option<Named<'a>> {
         let item = self.items.next()?;
-        Some(Named {
-            name: item.get("name").text(),
-            value: item.get(self.key),
-        })
+        Some(Named { name: item.get("name").text(), value: item.get(self.key) })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -209,9 +197,7 @@ impl<'a> TaskSpec<'a> {
 }
 
 fn defaults(spec: &Json) -> impl Iterator<Item = Named<'_>> {
-    NamedList::defaults(spec.get("params"))
-        .into_iter()
-        .filter(|param| !param.value.is_null())
+    NamedList::defaults(spec.get("params")).into_iter().filter(|param| !param.value.is_null())
 }
 
 view! {
@@ -258,18 +244,8 @@ impl<'a> PipelineSpec<'a> {
 
     /// `tasks`, then `finally`; each with whether it is one of the latter.
     pub fn tasks(self) -> impl Iterator<Item = (PipelineTask<'a>, bool)> {
-        let tasks = self
-            .0
-            .get("tasks")
-            .list()
-            .iter()
-            .map(|task| (PipelineTask(task), false));
-        let finally = self
-            .0
-            .get("finally")
-            .list()
-            .iter()
-            .map(|task| (PipelineTask(task), true));
+        let tasks = self.0.get("tasks").list().iter().map(|task| (PipelineTask(task), false));
+        let finally = self.0.get("finally").list().iter().map(|task| (PipelineTask(task), true));
         tasks.chain(finally)
     }
 }
@@ -301,15 +277,8 @@ impl<'a> PipelineTask<'a> {
     /// them: params, matrix, when expressions, and the steps and sidecars of a task that is written out.
     pub fn visit_expressions(self, visit: &mut dyn FnMut(&'a str)) {
         let matrix = self.0.get("matrix");
-        let include = matrix
-            .get("include")
-            .list()
-            .iter()
-            .map(|include| include.get("params"));
-        for params in [self.0.get("params"), matrix.get("params")]
-            .into_iter()
-            .chain(include)
-        {
+        let include = matrix.get("include").list().iter().map(|include| include.get("params"));
+        for params in [self.0.get("params"), matrix.get("params")].into_iter().chain(include) {
             for param in NamedList::values(params) {
                 each_text(param.value, visit);
             }

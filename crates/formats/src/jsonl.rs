@@ -1,0 +1,131 @@
+//! One case a line: a run and its configuration in, what would be signed out.
+//!
+//! This is what `chains payload --jsonl` and the tests over recorded vectors speak.
+//! A line is `{"object":…, "taskRuns":[…], "config":{…}}`, the last two may be absent. The answer is
+//! `{"payloads":[{"artifact":…, "format":…, "shortKey":…, "fullKey":…, "payload":…}], "artifactURIs":[…]}`, with
+//! `error` in place of `payload` where there is none, or `{"error":…}` where the line cannot be read. `artifact`
+//! is `tekton` (a TaskRun), `tekton-pipeline-run` or `oci` (an image).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chains_core::{Error, ErrorKind, Format, Result, RunKind, Target};
+use chains_tekton::{Json, Run};
+use serde::{Deserialize, Serialize};
+
+/// The formats that a configuration asks for.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// Of the run itself.
+    pub run: Arc<dyn Format<Run>>,
+    /// Of images.
+    pub image: Arc<dyn Format<Run>>,
+}
+
+/// A case as it stands in its line; other fields are ignored.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Case {
+    object: Json,
+    #[serde(default)]
+    task_runs: Option<Vec<Json>>,
+    #[serde(default)]
+    config: BTreeMap<String, String>,
+}
+
+/// Answers a line, without the newline at its end.
+///
+/// `choose` reads the case's configuration for a kind of run. What it refuses is the answer's error.
+pub fn answer(
+    line: &[u8],
+    choose: impl FnOnce(&BTreeMap<String, String>, RunKind) -> Result<Chosen>,
+) -> Vec<u8> {
+    let answered = read(line).and_then(|(run, config)| {
+        let chosen = choose(&config, run.kind())?;
+        describe(&run, &chosen)
+    });
+    answered.unwrap_or_else(|error| {
+        let mut answer = Vec::new();
+        write(&mut answer, &[("error", &error.report())], b'{');
+        answer.push(b'}');
+        answer
+    })
+}
+
+fn read(line: &[u8]) -> Result<(Run, BTreeMap<String, String>)> {
+    let case: Case = serde_json::from_slice(line)
+        .map_err(|e| Error::new(ErrorKind::InvalidInput, "reading a case").with_source(e))?;
+    let run = Run::from_document(case.object).map_err(|e| e.context("object"))?;
+    let child = |(index, document)| {
+        Run::from_document(document).map_err(|e| e.context(format!("taskRuns[{index}]")))
+    };
+    let children = case.task_runs.unwrap_or_default().into_iter().enumerate().map(child);
+    let children: Vec<Run> = children.collect::<Result<_>>()?;
+    Ok((run.with_children(children), case.config))
+}
+
+fn describe(run: &Run, chosen: &Chosen) -> Result<Vec<u8>> {
+    let mut answer = Vec::with_capacity(8192);
+    let mut artifacts = Vec::new();
+    answer.extend_from_slice(b"{\"payloads\":");
+    let mut opening = b'[';
+    for target in run.targets(false) {
+        answer.push(opening);
+        opening = b',';
+        let format = match target {
+            Target::Run => &chosen.run,
+            Target::Image(_) => &chosen.image,
+        };
+        let payload = format.payload(run, &target).and_then(|payload| {
+            let nothing = || format!("format {} says nothing about {target}", format.name());
+            payload.ok_or_else(|| Error::new(ErrorKind::Configuration, nothing()))
+        });
+        let key = target.record_key(run.reference());
+        let fields = [
+            ("artifact", artifact(run, &target)),
+            ("format", format.name()),
+            ("shortKey", &key.short),
+            ("fullKey", &key.full),
+        ];
+        write(&mut answer, &fields, b'{');
+        match payload {
+            Ok(payload) => {
+                answer.extend_from_slice(b",\"payload\":");
+                answer.extend_from_slice(&payload.bytes);
+                if target == Target::Run {
+                    artifacts.extend(payload.subjects.iter().flat_map(|s| s.artifact_uris()));
+                }
+            }
+            Err(error) => write(&mut answer, &[("error", &error.report())], b','),
+        }
+        answer.push(b'}');
+    }
+    answer.extend_from_slice(b"],\"artifactURIs\":");
+    to_json(&mut answer, &artifacts);
+    answer.push(b'}');
+    Ok(answer)
+}
+
+const fn artifact(run: &Run, target: &Target) -> &'static str {
+    match (target, run.kind()) {
+        (Target::Image(_), _) => "oci",
+        (Target::Run, RunKind::TaskRun) => "tekton",
+        (Target::Run, RunKind::PipelineRun) => "tekton-pipeline-run",
+    }
+}
+
+/// Writes fields, the first after `opening`.
+fn write(answer: &mut Vec<u8>, fields: &[(&str, &str)], mut opening: u8) {
+    for (name, value) in fields {
+        answer.push(opening);
+        opening = b',';
+        to_json(answer, name);
+        answer.push(b':');
+        to_json(answer, value);
+    }
+}
+
+fn to_json(answer: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    // Strings and lists of them, into memory: nothing here can fail.
+    let _ = serde_json::to_writer(answer, value);
+}

@@ -1,0 +1,17 @@
+//! Where the recorded vectors are. They are not part of the repository.
+
+use std::path::PathBuf;
+
+/// Names the file, where it is not in its usual place.
+pub const VARIABLE: &str = "CHAINS_VECTORS";
+
+/// The file with the recorded vectors, if there is one.
+#[must_use]
+pub fn path() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(VARIABLE) {
+        return Some(PathBuf::from(path));
+    }
+    let usual =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance/provenance.jsonl");
+    Some(PathBuf::from(usual)).filter(|path| path.exists())
+}
