@@ -93,10 +93,7 @@ enum Written {
 
 impl Tags {
     pub(crate) fn new(settle: Duration) -> Self {
-        Self {
-            settle,
-            open: Mutex::default(),
-        }
+        Self { settle, open: Mutex::default() }
     }
 
     /// Adds a layer to what the tag holds, unless it is there.
@@ -117,28 +114,17 @@ impl Tags {
                 Written::Nothing => return Ok(change),
                 Written::After(window) => {
                     change = Change::Added;
-                    if self
-                        .has_settled(tag, place, &layer.descriptor, window)
-                        .await?
-                    {
+                    if self.has_settled(tag, place, &layer.descriptor, window).await? {
                         return Ok(change);
                     }
                 }
             }
-            tracing::debug!(
-                location = place.location,
-                round,
-                "another writer undid a write"
-            );
+            tracing::debug!(location = place.location, round, "another writer undid a write");
             let backoff = (FIRST_BACKOFF * 2u32.saturating_pow(round)).min(LONGEST_BACKOFF);
             tokio::time::sleep(jitter(backoff)).await;
         }
         let why = format!("other writers undid it {MAX_ROUNDS} times");
-        Err(Fault::new(
-            ErrorKind::Conflict,
-            format!("writing to {}", place.location),
-            why,
-        ))
+        Err(Fault::new(ErrorKind::Conflict, format!("writing to {}", place.location), why))
     }
 
     /// Whether the layer is still there once every other writer that began before must have written.
@@ -151,10 +137,7 @@ impl Tags {
     ) -> Result<bool> {
         let wait = (window * WINDOWS).clamp(self.settle, LONGEST_SETTLE.max(self.settle));
         tokio::time::sleep(wait + jitter(wait / 2)).await;
-        let digest = place
-            .repository
-            .manifest_digest(&place.tag, Access::Push)
-            .await?;
+        let digest = place.repository.manifest_digest(&place.tag, Access::Push).await?;
         let now = place.look(tag, digest.as_ref()).await?;
         Ok(now.is_some_and(|now| now.manifest.covers(layer)))
     }
@@ -162,11 +145,7 @@ impl Tags {
     fn open<'a>(&'a self, location: &'a str) -> Open<'a> {
         let mut open = lock(&self.open);
         let tag = Arc::clone(open.entry(location.to_owned()).or_default());
-        Open {
-            tags: self,
-            location,
-            tag,
-        }
+        Open { tags: self, location, tag }
     }
 }
 
@@ -203,10 +182,7 @@ impl Place {
         };
         let what = format!("reading the manifest {}", self.location);
         let manifest = Manifest::parse(&what, &fetched.bytes)?;
-        let snapshot = Snapshot {
-            digest: fetched.digest,
-            manifest,
-        };
+        let snapshot = Snapshot { digest: fetched.digest, manifest };
         *lock(&tag.seen) = Some(snapshot.clone());
         Ok(Some(snapshot))
     }
@@ -226,9 +202,8 @@ impl Tag {
             return done;
         }
         let others = self.take_waiting(&own);
-        let layers: Vec<&Layer> = std::iter::once(layer)
-            .chain(others.iter().map(|ticket| &ticket.layer))
-            .collect();
+        let layers: Vec<&Layer> =
+            std::iter::once(layer).chain(others.iter().map(|ticket| &ticket.layer)).collect();
         let results = self.write_all(place, &layers).await;
         let mut results = results.into_iter();
         let first = results.next();
@@ -274,10 +249,7 @@ impl Tag {
             };
             let (base_digest, old) = base.map(|base| (base.digest, base.manifest)).unzip();
             let mut new = old.clone().unwrap_or_else(Manifest::empty);
-            *refused = layers
-                .iter()
-                .map(|layer| new.add(&what, layer).err())
-                .collect();
+            *refused = layers.iter().map(|layer| new.add(&what, layer).err()).collect();
             if new.layers == old.map(|old| old.layers).unwrap_or_default() {
                 return Ok(Written::Nothing);
             }
@@ -285,22 +257,13 @@ impl Tag {
             let bytes = new.to_bytes(&config);
             place.repository.put_blob(config).await?;
             let started = Instant::now();
-            current = place
-                .repository
-                .manifest_digest(&place.tag, Access::Push)
-                .await?;
+            current = place.repository.manifest_digest(&place.tag, Access::Push).await?;
             if current != base_digest {
                 continue;
             }
             let media_type = new.media_type().to_owned();
-            let digest = place
-                .repository
-                .put_manifest(&place.tag, &media_type, bytes)
-                .await?;
-            *lock(&self.seen) = Some(Snapshot {
-                digest,
-                manifest: new,
-            });
+            let digest = place.repository.put_manifest(&place.tag, &media_type, bytes).await?;
+            *lock(&self.seen) = Some(Snapshot { digest, manifest: new });
             return Ok(Written::After(started.elapsed()));
         }
         let why = format!("it has changed {MAX_BASES} times before it could be written");

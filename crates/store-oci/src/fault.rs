@@ -17,11 +17,7 @@ pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self {
-            kind,
-            what: what.into(),
-            why: why.into(),
-        }
+        Self { kind, what: what.into(), why: why.into() }
     }
 
     /// A request that got no answer.

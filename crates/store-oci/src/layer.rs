@@ -74,10 +74,7 @@ impl NewLayer {
             (Target::Image(_), Some(Signed::Dsse(_))) => return Err(Odd::EnvelopedImage),
         };
         if let Some(material) = &record.material {
-            let texts = [
-                (CERTIFICATE, &material.certificate),
-                (CHAIN, &material.chain),
-            ];
+            let texts = [(CERTIFICATE, &material.certificate), (CHAIN, &material.chain)];
             for (name, text) in texts {
                 annotations.extend(text.clone().map(|text| (name.to_owned(), text)));
             }
@@ -89,11 +86,7 @@ impl NewLayer {
             }
         }
         let descriptor = Layer::new(kind.media_type(), &bytes, annotations);
-        Ok(Self {
-            kind,
-            bytes,
-            descriptor,
-        })
+        Ok(Self { kind, bytes, descriptor })
     }
 }
 

@@ -91,21 +91,14 @@ impl Layer {
     fn is_part_of(&self, other: &Self) -> bool {
         let more = other.essentials();
         self.same_content(other)
-            && self
-                .essentials()
-                .iter()
-                .all(|(name, value)| more.get(name) == Some(value))
+            && self.essentials().iter().all(|(name, value)| more.get(name) == Some(value))
     }
 
     /// Takes over what `other` says.
     fn take_over(&mut self, other: &Self) {
         let own = self.annotations.get_or_insert_default();
         own.extend(
-            other
-                .annotations
-                .iter()
-                .flatten()
-                .map(|(name, value)| (name.clone(), value.clone())),
+            other.annotations.iter().flatten().map(|(name, value)| (name.clone(), value.clone())),
         );
     }
 }
@@ -133,13 +126,10 @@ impl Manifest {
             {
                 Ok(manifest)
             }
-            None | Some(OCI_IMAGE_MEDIA_TYPE | IMAGE_MANIFEST_MEDIA_TYPE) => Err(odd(format!(
-                "its schema version is {}, not 2",
-                manifest.schema_version
-            ))),
-            Some(other) => Err(odd(format!(
-                "it is a {other:?}, not the manifest of an image"
-            ))),
+            None | Some(OCI_IMAGE_MEDIA_TYPE | IMAGE_MANIFEST_MEDIA_TYPE) => {
+                Err(odd(format!("its schema version is {}, not 2", manifest.schema_version)))
+            }
+            Some(other) => Err(odd(format!("it is a {other:?}, not the manifest of an image"))),
         }
     }
 
@@ -154,11 +144,7 @@ impl Manifest {
         if self.covers(layer) {
             return Ok(());
         }
-        if let Some(part) = self
-            .layers
-            .iter_mut()
-            .find(|existing| existing.is_part_of(layer))
-        {
+        if let Some(part) = self.layers.iter_mut().find(|existing| existing.is_part_of(layer)) {
             part.take_over(layer);
             return Ok(());
         }
@@ -180,11 +166,7 @@ impl Manifest {
     /// The config that goes with the layers. `cosign` and `crane` find layers by it when they copy.
     pub(crate) fn config(&self) -> Bytes {
         let history = vec![json!({ "created": NO_TIME }); self.layers.len()];
-        let diff_ids: Vec<&str> = self
-            .layers
-            .iter()
-            .map(|layer| layer.digest.as_str())
-            .collect();
+        let diff_ids: Vec<&str> = self.layers.iter().map(|layer| layer.digest.as_str()).collect();
         let config = json!({
             "architecture": "",
             "config": {},
@@ -203,10 +185,7 @@ impl Manifest {
             "digest": Digest::sha256_of(config).to_string(),
             "size": config.len(),
         });
-        let whole = Self {
-            config: descriptor,
-            ..self.clone()
-        };
+        let whole = Self { config: descriptor, ..self.clone() };
         // Texts, numbers and maps with text keys only: there is no value here that JSON cannot hold.
         serde_json::to_vec(&whole).unwrap_or_default().into()
     }

@@ -59,10 +59,7 @@ pub(crate) async fn attachments(place: &Place, kind: Kind) -> fault::Result<Atta
     let what = format!("reading the manifest {}", place.location);
     let manifest = Manifest::parse(&what, &fetched.bytes)?;
     if manifest.layers.len() > MAX_LAYERS {
-        let why = format!(
-            "it has {} layers, allowed are {MAX_LAYERS}",
-            manifest.layers.len()
-        );
+        let why = format!("it has {} layers, allowed are {MAX_LAYERS}", manifest.layers.len());
         return Err(Fault::new(ErrorKind::TooLarge, what, why));
     }
     let mut total = 0u64;
@@ -94,26 +91,17 @@ async fn one(
     fits: bool,
 ) -> fault::Result<Result<Attached, String>> {
     if !fits {
-        return Ok(Err(format!(
-            "with the layers before it, it has more than {MAX_TOTAL} bytes"
-        )));
+        return Ok(Err(format!("with the layers before it, it has more than {MAX_TOTAL} bytes")));
     }
     if layer.media_type != kind.media_type() {
-        let why = format!(
-            "it is a {:?}, not a {:?}",
-            layer.media_type,
-            kind.media_type()
-        );
+        let why = format!("it is a {:?}, not a {:?}", layer.media_type, kind.media_type());
         return Ok(Err(why));
     }
     let Ok(digest) = layer.digest.parse::<Digest>() else {
         return Ok(Err(format!("{:?} is not a digest", layer.digest)));
     };
     if layer.size > MAX_LAYER {
-        return Ok(Err(format!(
-            "it has {} bytes, allowed are {MAX_LAYER}",
-            layer.size
-        )));
+        return Ok(Err(format!("it has {} bytes, allowed are {MAX_LAYER}", layer.size)));
     }
     match place.repository.blob(&digest, layer.size).await {
         Ok(Some(bytes)) => Ok(attached(kind, layer, bytes)),
@@ -125,19 +113,11 @@ async fn one(
 
 /// Faults of what was uploaded, not of the registry.
 const fn is_about_content(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Verification | ErrorKind::TooLarge | ErrorKind::Unsupported
-    )
+    matches!(kind, ErrorKind::Verification | ErrorKind::TooLarge | ErrorKind::Unsupported)
 }
 
 fn attached(kind: Kind, layer: &Layer, bytes: Bytes) -> Result<Attached, String> {
-    let some = |name| {
-        layer
-            .annotation(name)
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
+    let some = |name| layer.annotation(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let (payload, signed) = match kind {
         Kind::Signature => {
             let signature = layer.annotation(SIGNATURE).ok_or("it has no signature")?;
@@ -158,21 +138,14 @@ fn attached(kind: Kind, layer: &Layer, bytes: Bytes) -> Result<Attached, String>
         certificate: some(CERTIFICATE),
         chain: some(CHAIN),
     };
-    Ok(Attached {
-        stored,
-        bundle: some(BUNDLE),
-        timestamp: some(TIMESTAMP),
-    })
+    Ok(Attached { stored, bundle: some(BUNDLE), timestamp: some(TIMESTAMP) })
 }
 
 /// The name, and the tag or digest.
 pub(crate) fn parse_reference(text: &str) -> Result<(ImageName, String)> {
     let odd = |why: String| {
-        Error::new(
-            ErrorKind::InvalidInput,
-            format!("reading the image reference {text:?}"),
-        )
-        .with_source(why)
+        Error::new(ErrorKind::InvalidInput, format!("reading the image reference {text:?}"))
+            .with_source(why)
     };
     let reference: Reference = text.parse().map_err(|e| odd(fault::chain(&e)))?;
     let name = format!("{}/{}", reference.registry(), reference.repository());
@@ -181,10 +154,7 @@ pub(crate) fn parse_reference(text: &str) -> Result<(ImageName, String)> {
         (Some(digest), _) => {
             let digest: Digest = digest.parse().map_err(|e: Error| odd(e.to_string()))?;
             if digest.algorithm() != chains_core::DigestAlgorithm::Sha256 {
-                return Err(odd(format!(
-                    "images have sha256 digests, not {}",
-                    digest.algorithm()
-                )));
+                return Err(odd(format!("images have sha256 digests, not {}", digest.algorithm())));
             }
             digest.to_string()
         }

@@ -52,12 +52,7 @@ impl OciStore {
         }
         let registries = Registries::new(&options)?;
         let tags = Tags::new(options.settle);
-        Ok(Self {
-            options,
-            credentials,
-            registries,
-            tags,
-        })
+        Ok(Self { options, credentials, registries, tags })
     }
 
     /// The digest that `NAME[:TAG]` or `NAME[:TAG]@DIGEST` stands for; `latest` where there is no tag.
@@ -74,10 +69,7 @@ impl OciStore {
         let Some(found) = found else {
             return Err(missing(&format!("{name}:{identifier}")));
         };
-        Ok(ImageDigest {
-            name,
-            digest: found.digest,
-        })
+        Ok(ImageDigest { name, digest: found.digest })
     }
 
     /// The signatures of an image, as far as they can be read; not verified. None is not an error.
@@ -108,10 +100,8 @@ impl OciStore {
 
     /// The repository with the credential for it.
     async fn repository(&self, run: Option<&RunRef>, name: &ImageName) -> Result<Repository> {
-        let credential = self
-            .credentials
-            .credential(run, name.registry(), name.repository())
-            .await?;
+        let credential =
+            self.credentials.credential(run, name.registry(), name.repository()).await?;
         Ok(self.registries.repository(name, credential))
     }
 
@@ -120,29 +110,15 @@ impl OciStore {
         let name = self.options.repository.as_ref().unwrap_or(&image.name);
         let tag = kind.tag(&image.digest);
         let location = format!("{name}:{tag}");
-        Ok(Place {
-            repository: self.repository(run, name).await?,
-            location,
-            tag,
-        })
+        Ok(Place { repository: self.repository(run, name).await?, location, tag })
     }
 
     async fn put_at(&self, run: &RunRef, image: &ImageDigest, layer: &NewLayer) -> Result<Outcome> {
         let place = self.place(Some(run), image, layer.kind).await?;
         // Elsewhere than beside the image, nothing says that we may ask for the image.
-        if self
-            .options
-            .repository
-            .as_ref()
-            .is_none_or(|name| *name == image.name)
-        {
+        if self.options.repository.as_ref().is_none_or(|name| *name == image.name) {
             let digest = image.digest.to_string();
-            if place
-                .repository
-                .manifest_digest(&digest, Access::Push)
-                .await?
-                .is_none()
-            {
+            if place.repository.manifest_digest(&digest, Access::Push).await?.is_none() {
                 return Err(missing(&image.to_string()));
             }
         }
@@ -157,14 +133,9 @@ impl OciStore {
     async fn put_at_subjects(&self, record: &Record, layer: &NewLayer) -> Result<Outcome> {
         let (images, others) = images(&record.payload.subjects);
         if images.is_empty() {
-            let why = if others.is_empty() {
-                "there is none".to_owned()
-            } else {
-                others.join(", ")
-            };
-            return Ok(Outcome::Skipped(format!(
-                "no subject is an image in a registry: {why}"
-            )));
+            let why =
+                if others.is_empty() { "there is none".to_owned() } else { others.join(", ") };
+            return Ok(Outcome::Skipped(format!("no subject is an image in a registry: {why}")));
         }
         for why in &others {
             tracing::debug!(run = %record.run, why, "not an image, so no attestation in a registry");
@@ -185,11 +156,7 @@ impl Store for OciStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            dsse: true,
-            detached: true,
-            unsigned: false,
-        }
+        Capabilities { dsse: true, detached: true, unsigned: false }
     }
 
     async fn put(&self, record: &Record) -> Result<Outcome> {
@@ -204,10 +171,7 @@ impl Store for OciStore {
             }
             Err(Odd::Unsigned) => return Err(unsupported(record, "it is not signed")),
             Err(Odd::EnvelopedImage) => {
-                return Err(unsupported(
-                    record,
-                    "signatures of images stand beside their payload",
-                ));
+                return Err(unsupported(record, "signatures of images stand beside their payload"));
             }
         };
         match &record.target {
@@ -232,12 +196,7 @@ impl ReadBack for OciStore {
             for odd in &attachments.unreadable {
                 tracing::warn!(location = odd.location, reason = odd.reason, "unreadable");
             }
-            all.extend(
-                attachments
-                    .found
-                    .into_iter()
-                    .map(|attached| attached.stored),
-            );
+            all.extend(attachments.found.into_iter().map(|attached| attached.stored));
         }
         Ok(all)
     }
@@ -278,40 +237,22 @@ fn combine(run: &RunRef, results: Vec<(&ImageDigest, Result<Outcome>)>) -> Resul
         return Err(failure(run, total, failed));
     }
     let location = locations.join(", ");
-    Ok(if added {
-        Outcome::Stored { location }
-    } else {
-        Outcome::AlreadyStored { location }
-    })
+    Ok(if added { Outcome::Stored { location } } else { Outcome::AlreadyStored { location } })
 }
 
 /// Retryable where one of the failures is: another attempt does what it can, and nothing twice.
 fn failure(run: &RunRef, total: usize, mut failed: Vec<(&ImageDigest, Error)>) -> Error {
     failed.sort_by_key(|(_, error)| !error.is_retryable());
-    let told: Vec<String> = failed
-        .iter()
-        .map(|(image, error)| format!("{image}: {}", error.report()))
-        .collect();
-    let kind = failed
-        .first()
-        .map_or(ErrorKind::Internal, |(_, error)| error.kind());
-    let retryable = failed
-        .first()
-        .is_some_and(|(_, error)| error.is_retryable());
-    let what = format!(
-        "storing the attestation of {run} at {} of {total} images",
-        failed.len()
-    );
-    Error::new(kind, what)
-        .with_retryable(retryable)
-        .with_source(told.join("; "))
+    let told: Vec<String> =
+        failed.iter().map(|(image, error)| format!("{image}: {}", error.report())).collect();
+    let kind = failed.first().map_or(ErrorKind::Internal, |(_, error)| error.kind());
+    let retryable = failed.first().is_some_and(|(_, error)| error.is_retryable());
+    let what = format!("storing the attestation of {run} at {} of {total} images", failed.len());
+    Error::new(kind, what).with_retryable(retryable).with_source(told.join("; "))
 }
 
 fn missing(image: &str) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("there is no image {image} in the registry"),
-    )
+    Error::new(ErrorKind::NotFound, format!("there is no image {image} in the registry"))
 }
 
 fn unsupported(record: &Record, why: &str) -> Error {

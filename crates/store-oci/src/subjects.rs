@@ -9,9 +9,7 @@ use chains_core::{Digest, DigestAlgorithm, ImageDigest, Subject};
 pub(crate) fn image(subject: &Subject) -> Result<ImageDigest, String> {
     let name = &subject.name;
     if name.contains("://")
-        || ["pkg:", "git+", "urn:"]
-            .iter()
-            .any(|scheme| name.starts_with(scheme))
+        || ["pkg:", "git+", "urn:"].iter().any(|scheme| name.starts_with(scheme))
     {
         return Err(format!("{name:?} is an address of another kind"));
     }
@@ -19,6 +17,9 @@ pub(crate) fn image(subject: &Subject) -> Result<ImageDigest, String> {
         return Err(format!("{name:?} has no sha256 digest"));
     };
     let host = name.split_once('/').map(|(host, _)| host);
+    if host.is_some_and(|host| host.ends_with(':')) {
+        return Err(format!("{name:?} is an address of another kind"));
+    }
     if !host.is_some_and(|host| host == "localhost" || host.contains(['.', ':'])) {
         return Err(format!("{name:?} names no registry"));
     }
@@ -33,14 +34,8 @@ mod tests {
     use super::*;
 
     fn check(name: &str, digests: &[(&str, &str)], expect: Result<&str, &str>) {
-        let digest = digests
-            .iter()
-            .map(|&(k, v)| (k.to_owned(), v.to_owned()))
-            .collect();
-        let found = image(&Subject {
-            name: name.to_owned(),
-            digest,
-        });
+        let digest = digests.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let found = image(&Subject { name: name.to_owned(), digest });
         assert_eq!(
             found.map(|image| image.name.to_string()),
             expect.map(str::to_owned).map_err(str::to_owned)
@@ -53,35 +48,19 @@ mod tests {
         let good = [("sha256", hex.as_str())];
         check("gcr.io/team/app", &good, Ok("gcr.io/team/app"));
         check("gcr.io/team/app:v1", &good, Ok("gcr.io/team/app"));
-        check(
-            "index.docker.io/library/alpine",
-            &good,
-            Ok("index.docker.io/library/alpine"),
-        );
+        check("index.docker.io/library/alpine", &good, Ok("index.docker.io/library/alpine"));
         check("localhost:5000/app", &good, Ok("localhost:5000/app"));
         check("localhost/app", &good, Ok("localhost/app"));
         check("[::1]:5000/app", &good, Ok("[::1]:5000/app"));
         check("app.jar", &good, Err("\"app.jar\" names no registry"));
-        check(
-            "target/app.jar",
-            &good,
-            Err("\"target/app.jar\" names no registry"),
-        );
+        check("target/app.jar", &good, Err("\"target/app.jar\" names no registry"));
         check(
             "git+https://github.com/a/b",
             &good,
             Err("\"git+https://github.com/a/b\" is an address of another kind"),
         );
-        check(
-            "pkg:maven/a/b@1",
-            &good,
-            Err("\"pkg:maven/a/b@1\" is an address of another kind"),
-        );
-        check(
-            "gcr.io/a/b",
-            &[("sha1", "ab")],
-            Err("\"gcr.io/a/b\" has no sha256 digest"),
-        );
+        check("pkg:maven/a/b@1", &good, Err("\"pkg:maven/a/b@1\" is an address of another kind"));
+        check("gcr.io/a/b", &[("sha1", "ab")], Err("\"gcr.io/a/b\" has no sha256 digest"));
         check(
             "gcr.io/a/b",
             &[("sha256", "ab")],

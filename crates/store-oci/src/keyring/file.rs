@@ -77,27 +77,15 @@ impl Source {
                 return None;
             };
             let credential = credential(value).transpose()?;
-            Some(Entry {
-                key,
-                pattern,
-                credential,
-            })
+            Some(Entry { key, pattern, credential })
         });
-        Self {
-            entries: entries.collect(),
-            helpers: Vec::new(),
-            default_helper: None,
-        }
+        Self { entries: entries.collect(), helpers: Vec::new(), default_helper: None }
     }
 
     /// The helper that answers for the registry, and the name it knows the registry by.
     pub(super) fn helper_for(&self, registry: &str) -> Option<(Rank, &Helper, String)> {
         let named = self.helpers.iter().filter_map(|(pattern, helper)| {
-            Some((
-                pattern.matches_host(registry)?,
-                helper,
-                helper_server(registry),
-            ))
+            Some((pattern.matches_host(registry)?, helper, helper_server(registry)))
         });
         let default = || {
             let helper = self.default_helper.as_ref()?;
@@ -110,17 +98,9 @@ impl Source {
 /// Says where it went wrong and not what was there: that may be a password.
 fn parse<T: for<'de> Deserialize<'de>>(json: &[u8]) -> Result<T> {
     serde_json::from_slice(json).map_err(|e| {
-        let why = format!(
-            "{:?} error at line {}, column {}",
-            e.classify(),
-            e.line(),
-            e.column()
-        );
-        Error::new(
-            ErrorKind::InvalidInput,
-            "reading a docker configuration as JSON",
-        )
-        .with_source(why)
+        let why = format!("{:?} error at line {}, column {}", e.classify(), e.line(), e.column());
+        Error::new(ErrorKind::InvalidInput, "reading a docker configuration as JSON")
+            .with_source(why)
     })
 }
 
@@ -153,10 +133,7 @@ pub(super) fn basic(username: &str, password: Secret) -> RegistryCredential {
     if username == TOKEN_USER {
         RegistryCredential::IdentityToken(password)
     } else {
-        RegistryCredential::Basic {
-            username: username.to_owned(),
-            password,
-        }
+        RegistryCredential::Basic { username: username.to_owned(), password }
     }
 }
 
@@ -170,10 +147,8 @@ fn decode(encoded: &str) -> Result<RegistryCredential, String> {
         .map_err(|_| "`auth` is not base64".to_owned())?;
     let text = String::from_utf8(bytes).map_err(|_| "`auth` does not hold text".to_owned())?;
     let text = Secret::new(text);
-    let (username, password) = text
-        .expose()
-        .split_once(':')
-        .ok_or("`auth` holds no colon between user and password")?;
+    let (username, password) =
+        text.expose().split_once(':').ok_or("`auth` holds no colon between user and password")?;
     let password = password.trim_end_matches(['\0', '\n', '\r']);
     if username.is_empty() || password.is_empty() {
         return Err("`auth` holds an empty user or password".to_owned());

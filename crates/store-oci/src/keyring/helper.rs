@@ -45,11 +45,7 @@ struct Answer {
 
 impl Helper {
     pub(super) fn new(name: String) -> Self {
-        Self {
-            name,
-            timeout: TIMEOUT,
-            answers: Arc::default(),
-        }
+        Self { name, timeout: TIMEOUT, answers: Arc::default() }
     }
 
     /// The credential for `server`, or none where the helper has none.
@@ -73,16 +69,11 @@ impl Helper {
         let output = tokio::time::timeout(self.timeout, converse(child, server)).await;
         let (succeeded, output) = output
             .map_err(|_| {
-                self.error(
-                    ErrorKind::Timeout,
-                    format!("no answer in {:?}", self.timeout),
-                )
+                self.error(ErrorKind::Timeout, format!("no answer in {:?}", self.timeout))
             })?
             .map_err(|e| self.error(ErrorKind::Unauthorized, e))?;
         if !succeeded {
-            let said = String::from_utf8_lossy(output.expose().as_bytes())
-                .trim()
-                .to_owned();
+            let said = String::from_utf8_lossy(output.expose().as_bytes()).trim().to_owned();
             if said.contains(NOT_FOUND) {
                 return Ok(None);
             }
@@ -95,10 +86,9 @@ impl Helper {
     fn start(&self) -> Result<Child> {
         let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if self.name.is_empty() || !self.name.chars().all(ok) {
-            return Err(self.error(
-                ErrorKind::Configuration,
-                "its name is not the name of a program",
-            ));
+            return Err(
+                self.error(ErrorKind::Configuration, "its name is not the name of a program")
+            );
         }
         Command::new(format!("docker-credential-{}", self.name))
             .arg("get")
@@ -127,10 +117,7 @@ impl Helper {
         kind: ErrorKind,
         why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
-        let what = format!(
-            "asking the credential helper docker-credential-{}",
-            self.name
-        );
+        let what = format!("asking the credential helper docker-credential-{}", self.name);
         Error::new(kind, what).with_source(why)
     }
 }

@@ -50,9 +50,7 @@ impl Keyring {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] where it is not JSON of that form; never holds any of it.
     pub fn from_docker_config_json(json: &[u8]) -> Result<Self> {
-        Ok(Self {
-            sources: vec![Arc::new(Source::from_config_json(json, false)?)],
-        })
+        Ok(Self { sources: vec![Arc::new(Source::from_config_json(json, false)?)] })
     }
 
     /// Reads the legacy `.dockercfg`: the value of `auths` alone.
@@ -60,9 +58,7 @@ impl Keyring {
     /// # Errors
     /// As [`Keyring::from_docker_config_json`].
     pub fn from_dockercfg(json: &[u8]) -> Result<Self> {
-        Ok(Self {
-            sources: vec![Arc::new(Source::from_dockercfg(json)?)],
-        })
+        Ok(Self { sources: vec![Arc::new(Source::from_dockercfg(json)?)] })
     }
 
     /// Reads a `config.json` of the user who runs this; its credential helpers are run when needed.
@@ -76,9 +72,7 @@ impl Keyring {
             .map_err(|e| Error::new(ErrorKind::Configuration, what()).with_source(e))?;
         let source = Source::from_config_json(&json, true)
             .map_err(|e| Error::new(ErrorKind::Configuration, what()).with_source(e))?;
-        Ok(Self {
-            sources: vec![Arc::new(source)],
-        })
+        Ok(Self { sources: vec![Arc::new(source)] })
     }
 
     /// Reads what docker would, or else what podman would; none of them is an empty keyring.
@@ -90,9 +84,8 @@ impl Keyring {
     /// # Errors
     /// As [`Keyring::from_docker_config_file`].
     pub fn from_env() -> Result<Self> {
-        let found = env_files(&|name| std::env::var_os(name))
-            .into_iter()
-            .find(|path| path.is_file());
+        let found =
+            env_files(&|name| std::env::var_os(name)).into_iter().find(|path| path.is_file());
         found.map_or_else(|| Ok(Self::default()), Self::from_docker_config_file)
     }
 
@@ -178,17 +171,11 @@ impl RegistryCredentials for Keyring {
 }
 
 fn env_files(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
-    let set = |name: &str| {
-        env(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = set("HOME");
     let under_home = |path: &str| home.as_ref().map(|home| home.join(path));
     [
-        set("DOCKER_CONFIG")
-            .or_else(|| under_home(".docker"))
-            .map(|dir| dir.join("config.json")),
+        set("DOCKER_CONFIG").or_else(|| under_home(".docker")).map(|dir| dir.join("config.json")),
         set("REGISTRY_AUTH_FILE"),
         set("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json")),
         set("XDG_CONFIG_HOME")

@@ -22,10 +22,8 @@ impl Pattern {
     /// Reads a key such as `registry.example.com`, `*.example.com:5000/team` or
     /// `https://index.docker.io/v1/`; `None` where it cannot be one.
     pub(super) fn parse(key: &str) -> Option<Self> {
-        let key = key
-            .strip_prefix("https://")
-            .or_else(|| key.strip_prefix("http://"))
-            .unwrap_or(key);
+        let key =
+            key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
         if key.contains(['@', '#', '\\'])
             || key.chars().any(|c| c.is_whitespace() || c.is_control())
         {
@@ -60,10 +58,7 @@ impl Pattern {
     }
 
     fn literals(&self) -> usize {
-        self.host
-            .chars()
-            .filter(|c| !matches!(c, '*' | '?'))
-            .count()
+        self.host.chars().filter(|c| !matches!(c, '*' | '?')).count()
     }
 }
 
@@ -82,20 +77,12 @@ fn api_stripped(path: &str) -> String {
         Some("/v1" | "/v2") if path.len() == 3 || path[3..].starts_with('/') => &path[3..],
         _ => path,
     };
-    if stripped == "/" {
-        String::new()
-    } else {
-        stripped.to_owned()
-    }
+    if stripped == "/" { String::new() } else { stripped.to_owned() }
 }
 
 fn canonical(host: &str) -> String {
     let host = host.to_ascii_lowercase();
-    if DOCKER_HUB_ALIASES.contains(&host.as_str()) {
-        DOCKER_HUB.to_owned()
-    } else {
-        host
-    }
+    if DOCKER_HUB_ALIASES.contains(&host.as_str()) { DOCKER_HUB.to_owned() } else { host }
 }
 
 /// Splits `HOST:PORT`; the colons of a bracketed IPv6 address belong to the host.

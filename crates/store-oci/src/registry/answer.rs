@@ -29,15 +29,9 @@ impl Answer {
             http::body(what, response, limit).await?
         } else {
             // What is wrong is said by the status; the body only adds to it.
-            http::body(what, response, MAX_ERROR)
-                .await
-                .unwrap_or_default()
+            http::body(what, response, MAX_ERROR).await.unwrap_or_default()
         };
-        Ok(Self {
-            status,
-            headers,
-            body: body.into(),
-        })
+        Ok(Self { status, headers, body: body.into() })
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -74,20 +68,12 @@ impl Answer {
                     code if e.message.is_empty() => code,
                     code => format!("{code} ({})", e.message),
                 };
-                envelope
-                    .errors
-                    .iter()
-                    .map(one)
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                envelope.errors.iter().map(one).collect::<Vec<_>>().join(", ")
             }
             Err(_) => String::from_utf8_lossy(&self.body).into_owned(),
         };
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        line.chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_TOLD)
-            .collect()
+        line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
     }
 }
 

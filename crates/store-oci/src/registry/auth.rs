@@ -103,22 +103,9 @@ impl Auth {
             (Some(Challenge::Basic), None) => Err(self.unauthorized(
                 "it asks for user and password, and no credential was found for the repository",
             )),
-            (
-                Some(Challenge::Bearer {
-                    realm,
-                    service,
-                    scope: asked,
-                }),
-                _,
-            ) => {
-                let endpoint = Endpoint {
-                    realm: &realm,
-                    service,
-                    asked,
-                };
-                self.token_header(http, origin, endpoint, scope)
-                    .await
-                    .map(Some)
+            (Some(Challenge::Bearer { realm, service, scope: asked }), _) => {
+                let endpoint = Endpoint { realm: &realm, service, asked };
+                self.token_header(http, origin, endpoint, scope).await.map(Some)
             }
         }
     }
@@ -167,13 +154,8 @@ impl Auth {
 
     fn cached(&self, scope: &str) -> Result<Option<HeaderValue>> {
         let learnt = self.learnt();
-        let token = learnt
-            .tokens
-            .get(scope)
-            .filter(|token| token.until > Instant::now());
-        token
-            .map(|token| self.sensitive("Bearer ", token.value.expose()))
-            .transpose()
+        let token = learnt.tokens.get(scope).filter(|token| token.until > Instant::now());
+        token.map(|token| self.sensitive("Bearer ", token.value.expose())).transpose()
     }
 
     async fn fetch(
@@ -183,11 +165,7 @@ impl Auth {
         endpoint: &Endpoint<'_>,
         scope: &str,
     ) -> Result<Token> {
-        let what = format!(
-            "fetching a token for {} from {}",
-            self.registry,
-            endpoint.host()
-        );
+        let what = format!("fetching a token for {} from {}", self.registry, endpoint.host());
         http.policy
             .may_visit(origin, endpoint.realm)
             .map_err(|why| Fault::new(ErrorKind::Unauthorized, what.clone(), why))?;
@@ -244,9 +222,9 @@ impl Auth {
             url.query_pairs_mut().append_pair("scope", &scope);
         }
         Ok(match &self.credential {
-            Some(RegistryCredential::Basic { username, password }) => client
-                .get(url)
-                .header(AUTHORIZATION, self.basic(username, password)?),
+            Some(RegistryCredential::Basic { username, password }) => {
+                client.get(url).header(AUTHORIZATION, self.basic(username, password)?)
+            }
             _ => client.get(url),
         })
     }
@@ -260,16 +238,10 @@ impl Auth {
         let value = some(answer.token)
             .or(some(answer.access_token))
             .ok_or_else(|| protocol("its answer holds no token"))?;
-        let lifetime = answer
-            .expires_in
-            .unwrap_or(DEFAULT_LIFETIME)
-            .min(LONGEST_LIFETIME);
+        let lifetime = answer.expires_in.unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
         let lifetime = Duration::from_secs(lifetime);
         let used = lifetime.saturating_sub(MARGIN).max(lifetime / 2);
-        Ok(Token {
-            value: Secret::new(value),
-            until: Instant::now() + used,
-        })
+        Ok(Token { value: Secret::new(value), until: Instant::now() + used })
     }
 
     /// A credential never goes over plain HTTP unless the operator named the host.
@@ -322,12 +294,7 @@ impl Endpoint<'_> {
 
     /// What we need, and what the registry says that we need where that is said in other words.
     fn scopes(&self, needed: &str) -> Vec<String> {
-        let asked = self
-            .asked
-            .as_ref()
-            .filter(|asked| !needed.starts_with(asked.as_str()));
-        std::iter::once(needed.to_owned())
-            .chain(asked.cloned())
-            .collect()
+        let asked = self.asked.as_ref().filter(|asked| !needed.starts_with(asked.as_str()));
+        std::iter::once(needed.to_owned()).chain(asked.cloned()).collect()
     }
 }

@@ -11,11 +11,7 @@ use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// Fetch a token there.
-    Bearer {
-        realm: Url,
-        service: Option<String>,
-        scope: Option<String>,
-    },
+    Bearer { realm: Url, service: Option<String>, scope: Option<String> },
     /// Show user and password.
     Basic,
 }
@@ -26,9 +22,7 @@ impl Challenge {
         let mut basic = false;
         let mut other = Vec::new();
         for value in headers.get_all(WWW_AUTHENTICATE) {
-            let value = value
-                .to_str()
-                .map_err(|_| "its challenge is not text".to_owned())?;
+            let value = value.to_str().map_err(|_| "its challenge is not text".to_owned())?;
             for challenge in ChallengeParser::new(value) {
                 let challenge = challenge.map_err(|_| "its challenge is malformed".to_owned())?;
                 if challenge.scheme.eq_ignore_ascii_case("bearer") {
@@ -69,11 +63,7 @@ mod tests {
         for value in values {
             headers.append(WWW_AUTHENTICATE, value.parse().expect("a header"));
         }
-        assert_eq!(
-            Challenge::of(&headers),
-            expect.map_err(str::to_owned),
-            "{values:?}"
-        );
+        assert_eq!(Challenge::of(&headers), expect.map_err(str::to_owned), "{values:?}");
     }
 
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
@@ -89,11 +79,7 @@ mod tests {
         check(&["Basic realm=\"r\""], Ok(Challenge::Basic));
         check(&["basic"], Ok(Challenge::Basic));
         let token = "Bearer realm=\"https://auth.example.com/token\",service=\"s\",scope=\"repository:a:pull\"";
-        let expect = bearer(
-            "https://auth.example.com/token",
-            Some("s"),
-            Some("repository:a:pull"),
-        );
+        let expect = bearer("https://auth.example.com/token", Some("s"), Some("repository:a:pull"));
         check(&[token], Ok(expect.clone()));
         check(&["Basic realm=\"r\"", token], Ok(expect.clone()));
         check(&["Negotiate, Basic realm=\"r\""], Ok(Challenge::Basic));
@@ -107,21 +93,12 @@ mod tests {
     fn what_cannot_be_answered_is_told() {
         check(&[], Err("it does not say how"));
         check(&["Negotiate"], Err("only by Negotiate"));
-        check(
-            &["Bearer service=\"s\""],
-            Err("its challenge names no token endpoint"),
-        );
-        check(
-            &["Bearer realm=\"\""],
-            Err("its challenge names no token endpoint"),
-        );
+        check(&["Bearer service=\"s\""], Err("its challenge names no token endpoint"));
+        check(&["Bearer realm=\"\""], Err("its challenge names no token endpoint"));
         check(
             &["Bearer realm=\"/token\""],
             Err("its token endpoint \"/token\" is no address: relative URL without a base"),
         );
-        check(
-            &["Bearer realm=\"unterminated"],
-            Err("its challenge is malformed"),
-        );
+        check(&["Bearer realm=\"unterminated"], Err("its challenge is malformed"));
     }
 }

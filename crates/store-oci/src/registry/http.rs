@@ -55,11 +55,7 @@ impl Http {
     /// The client for an address. It follows no redirects: that is for those who know what may go where.
     pub(super) fn client(&self, url: &Url) -> Result<&Client> {
         let verify = self.policy.security(&authority(url)) != Security::Unverified;
-        let slot = if verify {
-            &self.verified
-        } else {
-            &self.unverified
-        };
+        let slot = if verify { &self.verified } else { &self.unverified };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
@@ -97,17 +93,11 @@ pub(super) async fn send(what: &str, request: RequestBuilder) -> Result<Response
                 "a request that cannot be sent again",
             ));
         };
-        let response = again
-            .send()
-            .await
-            .map_err(|e| Fault::from_reqwest(what, e))?;
+        let response = again.send().await.map_err(|e| Fault::from_reqwest(what, e))?;
         match throttle::wait(response.status(), response.headers(), waits) {
             None => return Ok(response),
             Some(wait) if waits >= throttle::MAX_WAITS || wait > throttle::LONGEST_WAIT => {
-                let why = format!(
-                    "it answered {} and asks to wait {wait:?}",
-                    response.status()
-                );
+                let why = format!("it answered {} and asks to wait {wait:?}", response.status());
                 return Err(Fault::new(ErrorKind::Throttled, what, why));
             }
             Some(wait) => {
@@ -130,11 +120,7 @@ pub(super) async fn body(what: &str, mut response: Response, limit: u64) -> Resu
         return Err(too_large());
     }
     let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default());
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|e| Fault::from_reqwest(what, e))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|e| Fault::from_reqwest(what, e))? {
         if (body.len() + chunk.len()) as u64 > limit {
             return Err(too_large());
         }

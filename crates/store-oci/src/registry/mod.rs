@@ -49,10 +49,7 @@ struct Known {
 impl Registries {
     pub(crate) fn new(options: &OciOptions) -> Result<Self> {
         let http = Http::new(options, Policy::new(options))?;
-        Ok(Self {
-            http: Arc::new(http),
-            known: Mutex::default(),
-        })
+        Ok(Self { http: Arc::new(http), known: Mutex::default() })
     }
 
     /// The repository as seen with this credential, which is never shown for another one.
@@ -70,10 +67,7 @@ impl Registries {
             origin: Arc::new(Origin::new(registry)),
             sessions: Vec::new(),
         });
-        let at = known
-            .sessions
-            .iter()
-            .position(|session| session.is_for(credential.as_ref()));
+        let at = known.sessions.iter().position(|session| session.is_for(credential.as_ref()));
         let session = match at {
             Some(at) => known.sessions.remove(at),
             None => {

@@ -17,10 +17,7 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn new(registry: &str) -> Self {
-        Self {
-            registry: registry.to_owned(),
-            found: OnceCell::new(),
-        }
+        Self { registry: registry.to_owned(), found: OnceCell::new() }
     }
 
     pub(super) fn registry(&self) -> &str {

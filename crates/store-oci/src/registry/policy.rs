@@ -41,18 +41,12 @@ pub(super) struct Policy {
 
 impl Policy {
     pub(super) fn new(options: &OciOptions) -> Self {
-        let mut named: HashSet<String> = options
-            .insecure_hosts
-            .iter()
-            .map(|host| host_name(host))
-            .collect();
+        let mut named: HashSet<String> =
+            options.insecure_hosts.iter().map(|host| host_name(host)).collect();
         if let (true, Some(repository)) = (options.insecure, &options.repository) {
             named.insert(host_name(repository.registry()));
         }
-        Self {
-            insecure: options.insecure,
-            named,
-        }
+        Self { insecure: options.insecure, named }
     }
 
     /// Whether the operator named it as insecure; a name without port is for all ports of the host.
@@ -101,8 +95,7 @@ impl Policy {
 /// Host and port, without the port where it is the scheme's own.
 pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Whether both are the same host and port, whatever the scheme.
@@ -112,10 +105,8 @@ pub(super) fn same_authority(left: &Url, right: &Url) -> bool {
 }
 
 fn host_name(named: &str) -> String {
-    let named = named
-        .strip_prefix("https://")
-        .or_else(|| named.strip_prefix("http://"))
-        .unwrap_or(named);
+    let named =
+        named.strip_prefix("https://").or_else(|| named.strip_prefix("http://")).unwrap_or(named);
     named.trim_end_matches('/').to_ascii_lowercase()
 }
 
@@ -127,13 +118,8 @@ fn host_of(authority: &str) -> &str {
 }
 
 fn address(host: &str) -> Option<IpAddr> {
-    let host = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    host.parse::<IpAddr>()
-        .ok()
-        .map(|address| address.to_canonical())
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -64,9 +64,7 @@ impl Repository {
         access: Access,
     ) -> Result<Option<Fetched>> {
         let what = format!("reading the manifest {}", self.named(reference));
-        let answer = self
-            .ask_manifest(&what, Method::GET, reference, access)
-            .await?;
+        let answer = self.ask_manifest(&what, Method::GET, reference, access).await?;
         let Some(answer) = found(&what, answer)? else {
             return Ok(None);
         };
@@ -74,10 +72,7 @@ impl Repository {
         let expected = reference.parse::<Digest>().ok();
         check_digest(&what, &digest, expected.as_ref())?;
         check_digest(&what, &digest, announced(&answer).as_ref())?;
-        Ok(Some(Fetched {
-            bytes: answer.body,
-            digest,
-        }))
+        Ok(Some(Fetched { bytes: answer.body, digest }))
     }
 
     /// The digest of the manifest with this tag or digest, as the registry tells it.
@@ -87,19 +82,14 @@ impl Repository {
         access: Access,
     ) -> Result<Option<Digest>> {
         let what = format!("looking for the manifest {}", self.named(reference));
-        let answer = self
-            .ask_manifest(&what, Method::HEAD, reference, access)
-            .await?;
+        let answer = self.ask_manifest(&what, Method::HEAD, reference, access).await?;
         let Some(answer) = found(&what, answer)? else {
             return Ok(None);
         };
         match announced(&answer) {
             Some(digest) => Ok(Some(digest)),
             // The header is not mandatory.
-            None => Ok(self
-                .manifest(reference, access)
-                .await?
-                .map(|fetched| fetched.digest)),
+            None => Ok(self.manifest(reference, access).await?.map(|fetched| fetched.digest)),
         }
     }
 
@@ -112,28 +102,16 @@ impl Repository {
     ) -> Result<Digest> {
         let what = format!("writing the manifest {}", self.named(reference));
         if bytes.len() as u64 > MAX_MANIFEST {
-            let why = format!(
-                "it has {} bytes and registries take {MAX_MANIFEST}",
-                bytes.len()
-            );
+            let why = format!("it has {} bytes and registries take {MAX_MANIFEST}", bytes.len());
             return Err(Fault::new(ErrorKind::TooLarge, what, why));
         }
         let digest = Digest::sha256_of(&bytes);
         let request = Request {
             content: Some((media_type, bytes)),
-            ..self.request(
-                &what,
-                Method::PUT,
-                self.url(&what, &["manifests", reference]).await?,
-            )
+            ..self.request(&what, Method::PUT, self.url(&what, &["manifests", reference]).await?)
         };
-        let answer = self
-            .session
-            .send(Request {
-                scope: &self.scope(Access::Push),
-                ..request
-            })
-            .await?;
+        let answer =
+            self.session.send(Request { scope: &self.scope(Access::Push), ..request }).await?;
         if !answer.status.is_success() {
             return Err(answer.fault(&what));
         }
@@ -145,17 +123,9 @@ impl Repository {
     pub(crate) async fn blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let what = format!("reading the blob {}@{digest}", self.name);
         let url = self.url(&what, &["blobs", &digest.to_string()]).await?;
-        let request = Request {
-            limit,
-            ..self.request(&what, Method::GET, url)
-        };
-        let answer = self
-            .session
-            .send(Request {
-                scope: &self.scope(Access::Pull),
-                ..request
-            })
-            .await?;
+        let request = Request { limit, ..self.request(&what, Method::GET, url) };
+        let answer =
+            self.session.send(Request { scope: &self.scope(Access::Pull), ..request }).await?;
         let Some(answer) = found(&what, answer)? else {
             return Ok(None);
         };
@@ -175,35 +145,23 @@ impl Repository {
         let what = format!("writing the blob {}@{digest}", self.name);
         let scope = self.scope(Access::Push);
         let start = self.url(&what, &["blobs", "uploads", ""]).await?;
-        let begin = Request {
-            scope: &scope,
-            ..self.request(&what, Method::POST, start.clone())
-        };
+        let begin = Request { scope: &scope, ..self.request(&what, Method::POST, start.clone()) };
         let answer = self.session.send(begin).await?;
         if answer.status != StatusCode::ACCEPTED {
             return Err(answer.fault(&what));
         }
         let location = answer.header("location").ok_or_else(|| {
-            Fault::new(
-                ErrorKind::Protocol,
-                &*what,
-                "it does not say where to upload to",
-            )
+            Fault::new(ErrorKind::Protocol, &*what, "it does not say where to upload to")
         })?;
         let mut url = self.session.visit(&what, &start, location).await?;
-        url.query_pairs_mut()
-            .append_pair("digest", &digest.to_string());
+        url.query_pairs_mut().append_pair("digest", &digest.to_string());
         let upload = Request {
             content: Some((BLOB, bytes)),
             scope: &scope,
             ..self.request(&what, Method::PUT, url)
         };
         let answer = self.session.send(upload).await?;
-        if answer.status.is_success() {
-            Ok(digest)
-        } else {
-            Err(answer.fault(&what))
-        }
+        if answer.status.is_success() { Ok(digest) } else { Err(answer.fault(&what)) }
     }
 
     async fn ask_manifest(
@@ -226,24 +184,11 @@ impl Repository {
             limit: MAX_MANIFEST,
             ..self.request(what, method, url)
         };
-        self.session
-            .send(Request {
-                scope: &self.scope(access),
-                ..request
-            })
-            .await
+        self.session.send(Request { scope: &self.scope(access), ..request }).await
     }
 
     const fn request<'a>(&self, what: &'a str, method: Method, url: Url) -> Request<'a> {
-        Request {
-            what,
-            method,
-            url,
-            scope: "",
-            accept: None,
-            content: None,
-            limit: MAX_RECEIPT,
-        }
+        Request { what, method, url, scope: "", accept: None, content: None, limit: MAX_RECEIPT }
     }
 
     fn scope(&self, access: Access) -> String {
@@ -255,19 +200,20 @@ impl Repository {
     }
 
     async fn url(&self, what: &str, path: &[&str]) -> Result<Url> {
+        let segments: Vec<&str> = self.name.repository().split('/').collect();
+        // Addresses have no such segments: the request would go to another repository.
+        if segments.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
+            let why = format!("{:?} is not the path of a repository", self.name.repository());
+            return Err(Fault::new(ErrorKind::InvalidInput, what, why));
+        }
         let mut url = self.session.root().await?.clone();
-        let internal = |()| {
-            Fault::new(
-                ErrorKind::Internal,
-                what,
-                "the registry's address has no path",
-            )
-        };
+        let internal =
+            |()| Fault::new(ErrorKind::Internal, what, "the registry's address has no path");
         url.path_segments_mut()
             .map_err(internal)?
             .pop_if_empty()
             .push("v2")
-            .extend(self.name.repository().split('/'))
+            .extend(segments)
             .extend(path);
         Ok(url)
     }

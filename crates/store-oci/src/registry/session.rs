@@ -63,9 +63,7 @@ impl Session {
     pub(super) async fn visit(&self, what: &str, from: &Url, to: &str) -> Result<Url> {
         let root = self.root().await?;
         let protocol = |why: String| Fault::new(ErrorKind::Protocol, what, why);
-        let mut target = from
-            .join(to)
-            .map_err(|e| protocol(format!("it names {to:?}: {e}")))?;
+        let mut target = from.join(to).map_err(|e| protocol(format!("it names {to:?}: {e}")))?;
         // Registries behind a proxy that ends TLS often do not know that they are spoken to over TLS.
         let same_host = target.host_str() == root.host_str();
         let same_port = target.port().is_none() || target.port() == root.port();
@@ -89,8 +87,7 @@ impl Session {
             let status = response.status();
             if status == StatusCode::UNAUTHORIZED {
                 challenges += 1;
-                self.challenged(&request, &response, shown, challenges)
-                    .await?;
+                self.challenged(&request, &response, shown, challenges).await?;
             } else if is_redirect(status) {
                 redirects += 1;
                 request.url = self.redirected(&request, &response, redirects).await?;
@@ -147,9 +144,7 @@ impl Session {
         if hopeless || challenges > MAX_CHALLENGES {
             return Err(within(what, self.auth.refused()));
         }
-        self.auth
-            .challenged(response.headers(), request.scope)
-            .map_err(|fault| within(what, fault))
+        self.auth.challenged(response.headers(), request.scope).map_err(|fault| within(what, fault))
     }
 
     async fn redirected(
@@ -162,10 +157,7 @@ impl Session {
         if count > MAX_REDIRECTS {
             return Err(protocol("it redirects without end"));
         }
-        let location = response
-            .headers()
-            .get(LOCATION)
-            .and_then(|value| value.to_str().ok());
+        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let location = location.ok_or_else(|| protocol("it redirects without saying where to"))?;
         let target = self.visit(request.what, &request.url, location).await?;
         let reads = matches!(request.method, Method::GET | Method::HEAD);
@@ -187,9 +179,5 @@ fn is_redirect(status: StatusCode) -> bool {
 
 /// A failure on the way to something else.
 fn within(what: &str, fault: Fault) -> Fault {
-    Fault {
-        why: fault.to_string(),
-        what: what.to_owned(),
-        kind: fault.kind,
-    }
+    Fault { why: fault.to_string(), what: what.to_owned(), kind: fault.kind }
 }

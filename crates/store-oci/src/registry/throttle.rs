@@ -19,9 +19,8 @@ const EARLIEST_DATE: u64 = 1_000_000_000;
 ///
 /// [RFC 9110 §10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
 pub(super) fn wait(status: StatusCode, headers: &HeaderMap, waits: u32) -> Option<Duration> {
-    let asked = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| parse(value.to_str().ok()?, SystemTime::now()));
+    let asked =
+        headers.get(RETRY_AFTER).and_then(|value| parse(value.to_str().ok()?, SystemTime::now()));
     match (status, asked) {
         (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(asked)) => {
             Some(asked)
@@ -58,11 +57,7 @@ mod tests {
 
     fn check(value: &str, expect: Option<u64>) {
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        assert_eq!(
-            parse(value, now),
-            expect.map(Duration::from_secs),
-            "{value}"
-        );
+        assert_eq!(parse(value, now), expect.map(Duration::from_secs), "{value}");
     }
 
     #[test]
@@ -88,10 +83,7 @@ mod tests {
             wait(StatusCode::SERVICE_UNAVAILABLE, &headers, 0),
             Some(Duration::from_secs(3))
         );
-        assert_eq!(
-            wait(StatusCode::TOO_MANY_REQUESTS, &headers, 0),
-            Some(Duration::from_secs(3))
-        );
+        assert_eq!(wait(StatusCode::TOO_MANY_REQUESTS, &headers, 0), Some(Duration::from_secs(3)));
         assert_eq!(wait(StatusCode::BAD_GATEWAY, &headers, 0), None);
     }
 }
