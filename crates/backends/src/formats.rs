@@ -40,7 +40,8 @@ impl Formats {
             deep_inspection: config.artifacts.deep_inspection,
         };
         let artifacts = &config.artifacts;
-        let format = |artifact: &Artifact| chains_formats::by_name(artifact.format.as_str(), &options);
+        let format =
+            |artifact: &Artifact| chains_formats::by_name(artifact.format.as_str(), &options);
         Ok(Self {
             taskrun: format(&artifacts.taskrun)?,
             pipelinerun: format(&artifacts.pipelinerun)?,

@@ -27,8 +27,8 @@ use chains_tekton::Run;
 
 pub use environment::Environment;
 pub use formats::{Formats, Made};
-pub use signers::SIGNERS;
-pub use stores::STORES;
+pub use signers::{BuildSigner, SIGNERS};
+pub use stores::{BuildStore, STORES};
 
 /// Builds the engine that does what the configuration says.
 ///
@@ -103,3 +103,8 @@ fn find<T: Copy>(table: &[(&'static str, T)], what: &str, name: &str) -> Result<
         )
     })
 }
+
+/// The code in `docs/embedding.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct Embedding;

@@ -216,13 +216,17 @@ pub(crate) enum KeyType {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Checks a ConfigMap and tells all its faults at once.
-    #[command(after_help = "Example:\n  kubectl -n tekton-chains get cm chains-config -o yaml | chains config validate -")]
+    #[command(
+        after_help = "Example:\n  kubectl -n tekton-chains get cm chains-config -o yaml | chains config validate -"
+    )]
     Validate {
         /// A ConfigMap or a file of `key: value` lines; `-` is standard input.
         file: PathBuf,
     },
     /// Shows every setting: its value, and where it comes from.
-    #[command(after_help = "Example:\n  chains config show --config chains-config.yaml --config builder.id=https://ci.example.com")]
+    #[command(
+        after_help = "Example:\n  chains config show --config chains-config.yaml --config builder.id=https://ci.example.com"
+    )]
     Show {
         #[command(flatten)]
         config: ConfigArgs,

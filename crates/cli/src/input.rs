@@ -27,7 +27,8 @@ pub(crate) fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// A file's text, or standard input's for `-`.
 pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
-    String::from_utf8(bytes(path)?).with_context(|| format!("reading {}: it is not UTF-8", name(path)))
+    String::from_utf8(bytes(path)?)
+        .with_context(|| format!("reading {}: it is not UTF-8", name(path)))
 }
 
 /// How a path is spoken of.

@@ -34,7 +34,9 @@ pub(crate) fn signer(path: &Path) -> anyhow::Result<X509Signer> {
 pub(crate) fn password(prompt: &str) -> anyhow::Result<Secret> {
     if let Some(password) = std::env::var_os("COSIGN_PASSWORD") {
         let password = password.into_string();
-        return password.map(Secret::new).map_err(|_| anyhow::anyhow!("COSIGN_PASSWORD is not UTF-8"));
+        return password
+            .map(Secret::new)
+            .map_err(|_| anyhow::anyhow!("COSIGN_PASSWORD is not UTF-8"));
     }
     if !std::io::stdin().is_terminal() {
         anyhow::bail!("the key needs a password: set COSIGN_PASSWORD, or run this at a terminal");
@@ -54,7 +56,11 @@ pub(crate) fn of_folder(folder: &Path) -> anyhow::Result<(X509Signer, PathBuf)> 
         input::write_private(&private, pem.expose(), false)?;
         let pem = pair.public_pem().map_err(settings::report)?;
         input::write(&public, &pem)?;
-        output::note(format_args!("made the key pair {} and {}", private.display(), public.display()));
+        output::note(format_args!(
+            "made the key pair {} and {}",
+            private.display(),
+            public.display()
+        ));
     }
     Ok((signer(&private)?, public))
 }
@@ -73,6 +79,7 @@ pub(crate) fn public(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
 
 /// The public key that lies beside a private one: `cosign.pub` beside `cosign.key`.
 pub(crate) fn public_beside(private: &Path) -> Option<PathBuf> {
-    let public = if private.is_dir() { private.join("cosign.pub") } else { private.with_extension("pub") };
+    let public =
+        if private.is_dir() { private.join("cosign.pub") } else { private.with_extension("pub") };
     public.is_file().then_some(public)
 }

@@ -5,6 +5,7 @@ mod commands;
 mod input;
 mod keys;
 mod output;
+mod runs;
 mod settings;
 
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! Runs from files, each PipelineRun with its TaskRuns.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -59,10 +60,12 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
     let mut runs = Vec::new();
     let mut unread = Vec::new();
     for path in input::files(paths)? {
-        for document in chains_tekton::read_documents(&input::bytes(&path)?) {
+        for document in chains_tekton::read::read_documents(&input::bytes(&path)?) {
             match document {
                 Ok(run) => runs.push(run),
-                Err(error) => unread.push(Unread { source: input::name(&path), error: error.report() }),
+                Err(error) => {
+                    unread.push(Unread { source: input::name(&path), error: error.report() })
+                }
             }
         }
     }
@@ -81,4 +84,14 @@ fn adopt(runs: Vec<Run>) -> Vec<Run> {
         }
     };
     runs.into_iter().map(with_children).collect()
+}
+
+/// The run's document, indented, with annotations added.
+pub(crate) fn annotated(run: &Run, added: &BTreeMap<String, String>) -> anyhow::Result<String> {
+    let mut document = serde_json::to_value(run.document())?;
+    let annotations = &mut document["metadata"]["annotations"];
+    for (key, value) in added {
+        annotations[key] = value.as_str().into();
+    }
+    Ok(serde_json::to_string_pretty(&document)?)
 }

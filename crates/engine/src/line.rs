@@ -55,11 +55,11 @@ impl Engine {
     /// Never fails as a whole: the report tells what came of each target.
     pub async fn process(&self, run: &Run, progress: &Progress) -> Report {
         let log = self.plan.log.as_ref().filter(|log| log.applies(run));
-        let worked: Vec<Worked> = stream::iter(self.enabled(run))
+        let work: Vec<_> = self
+            .enabled(run)
             .map(|(target, route)| work(run, target, route, log, progress))
-            .buffered(TARGETS_AT_ONCE)
-            .collect()
-            .await;
+            .collect();
+        let worked = stream::iter(work).buffered(TARGETS_AT_ONCE).collect().await;
         conclude(run, worked)
     }
 
@@ -120,9 +120,11 @@ async fn advance(
     };
     let earlier = earlier(progress, &report.key, &payload);
     let signed = match &route.signer {
-        Some(signer) => {
-            Some(signing::sign(signer.as_ref(), &payload, earlier).await.map_err(|e| (Stage::Sign, e))?)
-        }
+        Some(signer) => Some(
+            signing::sign(signer.as_ref(), &payload, earlier)
+                .await
+                .map_err(|e| (Stage::Sign, e))?,
+        ),
         None => None,
     };
     report.resumed = signed.as_ref().is_some_and(|signed| signed.resumed);
@@ -145,7 +147,8 @@ impl Made {
         let keeps_stores = signed.is_none_or(|signed| signed.resumed);
         Self {
             payload: payload.bytes.clone(),
-            signature: signed.map_or_else(Bytes::new, |s| Bytes::copy_from_slice(s.signed.signature())),
+            signature: signed
+                .map_or_else(Bytes::new, |s| Bytes::copy_from_slice(s.signed.signature())),
             entry: None,
             stored_before: earlier
                 .filter(|_| keeps_stores)
@@ -257,7 +260,8 @@ fn conclude(run: &Run, mut worked: Vec<Worked>) -> Report {
 
 /// The addresses of all log entries, those of earlier attempts first, each once, parted by commas.
 fn transparency(existing: &BTreeMap<String, String>, worked: &[Worked]) -> Option<String> {
-    let new: Vec<&str> = worked.iter().filter_map(|worked| worked.report.entry.as_deref()).collect();
+    let new: Vec<&str> =
+        worked.iter().filter_map(|worked| worked.report.entry.as_deref()).collect();
     if new.is_empty() {
         return None;
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use chains_core::{Error, ErrorKind, Format, Result, RunKind, Signer, Store, Target, TransparencyLog};
+use chains_core::{
+    Error, ErrorKind, Format, Result, RunKind, Signer, Store, Target, TransparencyLog,
+};
 use chains_tekton::Run;
 
 /// How one class of targets is treated.

@@ -58,5 +58,9 @@ async fn resume(
     let material = signer.material().await?;
     let verified =
         chains_verify::verify_any(&material.public_key, message, &earlier.signature).ok();
-    Ok(verified.map(|algorithm| Signature { bytes: earlier.signature.clone(), algorithm, material }))
+    Ok(verified.map(|algorithm| Signature {
+        bytes: earlier.signature.clone(),
+        algorithm,
+        material,
+    }))
 }

@@ -51,7 +51,8 @@ fn validate(file: &Path, format: Output) -> anyhow::Result<Exit> {
             for fault in &faults {
                 output::line(output::printable(fault.to_string()));
             }
-            let summary = if valid { "valid".to_owned() } else { format!("{} faults", faults.len()) };
+            let summary =
+                if valid { "valid".to_owned() } else { format!("{} faults", faults.len()) };
             output::line(format_args!("{}: {}", file.display(), output::verdict(valid, &summary)));
         }
     }

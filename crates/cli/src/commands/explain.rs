@@ -111,11 +111,14 @@ fn print(explained: &Explained) {
         output::line(format_args!("  note: {}", printable(note)));
     }
     if explained.hints.is_empty() {
-        output::line("  no result or parameter looks like a type hint: nothing but the run itself is signed");
+        output::line(
+            "  no result or parameter looks like a type hint: nothing but the run itself is signed",
+        );
     }
-    let rows = explained.hints.iter().map(|hint| {
-        [format!("  {}", hint.place), printable(&hint.name), printable(&hint.verdict)]
-    });
+    let rows = explained
+        .hints
+        .iter()
+        .map(|hint| [format!("  {}", hint.place), printable(&hint.name), printable(&hint.verdict)]);
     if !explained.hints.is_empty() {
         output::table(["  WHERE", "NAME", "WHAT WAS MADE OF IT"], rows);
     }

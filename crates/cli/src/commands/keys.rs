@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use chains_core::Signer as _;
 use chains_signer_x509::{KeyKind, KeyPair};
 use serde::Serialize;
 
@@ -36,13 +35,16 @@ fn generate(kind: KeyType, prefix: &Path, force: bool, format: Output) -> anyhow
     let (private_key, public_key) = (with_ending(".key"), with_ending(".pub"));
     for path in [&private_key, &public_key] {
         if path.exists() && !force {
-            bail!("{} exists: choose another --output-key-prefix, or replace it with --force", path.display());
+            bail!(
+                "{} exists: choose another --output-key-prefix, or replace it with --force",
+                path.display()
+            );
         }
     }
     let password = keys::password("Password for the new private key: ")?;
     let pair = KeyPair::generate(kind_of(kind)).map_err(settings::report)?;
     let pem = pair.private_pem_encrypted(&password).map_err(settings::report)?;
-    input::write_private(&private_key, pem.expose(), force)?;
+    input::write_private(&private_key, &pem, force)?;
     input::write(&public_key, &pair.public_pem().map_err(settings::report)?)?;
     let key_id = pair.public_key().id().to_owned();
     match format {

@@ -113,10 +113,7 @@ fn documents(args: &PayloadArgs, format: Output) -> anyhow::Result<Exit> {
     let Input { runs, unread } = runs::read(&args.runs)?;
     let runs: Vec<OfRun> = runs
         .iter()
-        .map(|run| OfRun {
-            run: Identity::of(run.reference()),
-            answer: Answer::of(&formats, run),
-        })
+        .map(|run| OfRun { run: Identity::of(run.reference()), answer: Answer::of(&formats, run) })
         .collect();
     let mut exit = if unread.is_empty() { Exit::Done } else { Exit::Unread };
     if runs.iter().any(|run| run.answer.has_error()) {

@@ -48,7 +48,9 @@ fn configuration(args: &SignArgs) -> anyhow::Result<Config> {
         Some(args.store.join(",")).filter(|stores| !stores.is_empty())
     };
     if let Some(stores) = stores {
-        for key in ["artifacts.taskrun.storage", "artifacts.pipelinerun.storage", "artifacts.oci.storage"] {
+        for key in
+            ["artifacts.taskrun.storage", "artifacts.pipelinerun.storage", "artifacts.oci.storage"]
+        {
             overrides.push((key, stores.clone()));
         }
     }
@@ -87,7 +89,7 @@ async fn process(
             // A task of its own: payloads and signatures of many runs use every core.
             let outcome = tokio::spawn(async move { sign_one(&engine, run).await }).await;
             bar.inc(1);
-            outcome.context("signing a run")
+            outcome.context("signing a run")?
         }
     });
     let outcomes: Vec<_> = stream::iter(work).buffered(jobs).collect().await;
@@ -100,19 +102,23 @@ fn progress_bar(runs: usize) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(runs as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {per_sec}, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {per_sec}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar
 }
 
-async fn sign_one(engine: &Engine, run: Run) -> RunOutcome {
+async fn sign_one(engine: &Engine, run: Run) -> anyhow::Result<RunOutcome> {
     if !run.is_complete() {
-        return RunOutcome::unfinished(run.reference().clone());
+        return Ok(RunOutcome::unfinished(run.reference().clone()));
     }
     let report = engine.process(&run, &progress(&run)).await;
-    let annotated = wants_annotations(&report).then(|| run.annotated(&report.annotations()));
-    RunOutcome::of(report, annotated)
+    let annotated = wants_annotations(&report)
+        .then(|| runs::annotated(&run, &report.annotations()))
+        .transpose()?;
+    Ok(RunOutcome::of(report, annotated))
 }
 
 /// What earlier attempts left on the run; what cannot be read is as good as nothing.
@@ -123,7 +129,10 @@ fn progress(run: &Run) -> Progress {
 
 /// Whether a store keeps something on the run itself.
 fn wants_annotations(report: &Report) -> bool {
-    report.annotations().keys().any(|key| key.as_str() != annotations::SIGNED && key.as_str() != annotations::PROGRESS)
+    report
+        .annotations()
+        .keys()
+        .any(|key| key.as_str() != annotations::SIGNED && key.as_str() != annotations::PROGRESS)
 }
 
 /// Writes the run with its annotations into the folder: nobody else owns it here.

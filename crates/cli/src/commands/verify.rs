@@ -87,7 +87,8 @@ fn missing(items: &[Item]) -> Option<String> {
 
 fn print(verdict: &Verdict) {
     for item in &verdict.items {
-        let word = output::verdict(item.verified, if item.verified { "verified" } else { "REFUSED" });
+        let word =
+            output::verdict(item.verified, if item.verified { "verified" } else { "REFUSED" });
         output::line(format_args!("{word}  {}  {}", item.kind, output::printable(&item.location)));
         for check in &item.checks {
             let mark = if check.passed { "ok" } else { "failed" };

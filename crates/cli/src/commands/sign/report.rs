@@ -63,9 +63,18 @@ struct StoreOutcome {
 impl RunOutcome {
     /// A run that is still running.
     pub(crate) fn unfinished(run: RunRef) -> Self {
-        let skipped = Some("the run is not over: it has no condition Succeeded that is True or False");
+        let skipped =
+            Some("the run is not over: it has no condition Succeeded that is True or False");
         let identity = Identity::of(&run);
-        Self { identity, run, signed: false, skipped, targets: Vec::new(), annotated_run: None, annotated: None }
+        Self {
+            identity,
+            run,
+            signed: false,
+            skipped,
+            targets: Vec::new(),
+            annotated_run: None,
+            annotated: None,
+        }
     }
 
     /// What the engine reported, and the run with its annotations where a store keeps something there.
@@ -90,7 +99,11 @@ impl RunOutcome {
         let mut rows = Vec::new();
         for target in &self.targets {
             if let Some(failed) = &target.failed {
-                rows.push(row(&target.target, "", format!("failed to {}: {}", failed.stage, failed.error)));
+                rows.push(row(
+                    &target.target,
+                    "",
+                    format!("failed to {}: {}", failed.stage, failed.error),
+                ));
             } else if target.stores.is_empty() {
                 rows.push(row(&target.target, "", "nothing to say".to_owned()));
             }
@@ -231,7 +244,9 @@ fn verify_commands(
 
 fn first_image(runs: &[RunOutcome]) -> Option<&str> {
     let mut targets = runs.iter().flat_map(|run| &run.targets);
-    targets.find(|target| target.target != Target::Run.to_string()).map(|target| target.target.as_str())
+    targets
+        .find(|target| target.target != Target::Run.to_string())
+        .map(|target| target.target.as_str())
 }
 
 fn registry_options(config: &Config, args: &SignArgs) -> String {

@@ -24,7 +24,13 @@ pub(crate) async fn verify(
     let attestations = store.attestations(&image).await.map_err(settings::report)?;
     let mut items = items(signatures, SIGNATURE, &image, |checks, found, image| {
         if let Some(signed) = &found.stored.signed {
-            checks::image_signature(checks, &found.stored.payload, signed, keys, Some(&image.digest));
+            checks::image_signature(
+                checks,
+                &found.stored.payload,
+                signed,
+                keys,
+                Some(&image.digest),
+            );
         }
     });
     items.extend(self::items(attestations, ATTESTATION, &image, |checks, found, image| {

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use chains_core::{Error, ErrorKind, PublicKey, ReadBack as _, ReadQuery, RecordKey, Stored, Target};
+use chains_core::{
+    Error, ErrorKind, PublicKey, ReadBack as _, ReadQuery, RecordKey, Stored, Target,
+};
 use chains_core::{ImageDigest, Signed};
 use chains_store_tekton::TektonStore;
 use chains_tekton::Run;
