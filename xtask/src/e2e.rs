@@ -68,10 +68,7 @@ fn needed(cases: &Path, args: &[String]) -> Result<BTreeSet<String>> {
     }
     let list = String::from_utf8(output.stdout).context("read the list of cases")?;
     let peers = list.lines().filter_map(|line| line.split_once('\t'));
-    Ok(peers
-        .flat_map(|(_, peers)| peers.split(' '))
-        .map(str::to_owned)
-        .collect())
+    Ok(peers.flat_map(|(_, peers)| peers.split(' ')).map(str::to_owned).collect())
 }
 
 /// Installs the peers of these names where they are missing, and tells what became of each, as the
@@ -82,23 +79,13 @@ fn install(cache: &Cache, names: &BTreeSet<String>) -> Result<Map<String, Value>
     for name in names.iter().filter(|name| !name.is_empty()) {
         let peer = catalog::find(name)?;
         let (line, value) = match cache.have(peer) {
-            Ok(Had {
-                program,
-                what,
-                took,
-            }) => {
+            Ok(Had { program, what, took }) => {
                 let took = took.map_or("cached".to_owned(), |took| format!("{took:.1?}"));
-                (
-                    format!("  {name:<20} {took:>8}  {what}"),
-                    json!({ "program": program }),
-                )
+                (format!("  {name:<20} {took:>8}  {what}"), json!({ "program": program }))
             }
             Err(error) => {
                 let why = format!("{error:#}");
-                (
-                    format!("  {name:<20} NOT TO BE HAD: {why}"),
-                    json!({ "missing": why }),
-                )
+                (format!("  {name:<20} NOT TO BE HAD: {why}"), json!({ "missing": why }))
             }
         };
         println!("{line}");
@@ -109,9 +96,8 @@ fn install(cache: &Cache, names: &BTreeSet<String>) -> Result<Map<String, Value>
 
 /// Runs a command to its end and passes its exit status on.
 fn finish(command: &mut Command) -> Result<ExitCode> {
-    let status = command
-        .status()
-        .with_context(|| format!("run {}", command.get_program().display()))?;
+    let status =
+        command.status().with_context(|| format!("run {}", command.get_program().display()))?;
     // Without a code it was killed.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))

@@ -26,9 +26,7 @@ type Start = fn(&Scene<'_>) -> Result<Registry>;
 pub(crate) fn cases() -> Vec<Case> {
     let registries: [(&str, &'static str, Start); 3] = [
         ("crane", CRANE, |scene| Registry::crane(scene)),
-        ("docker", DOCKER, |scene| {
-            Registry::docker(scene, &Door::default())
-        }),
+        ("docker", DOCKER, |scene| Registry::docker(scene, &Door::default())),
         ("referrers", REFERRERS, |scene| Registry::referrers(scene)),
     ];
     let mut cases = Vec::new();
@@ -44,11 +42,7 @@ pub(crate) fn cases() -> Vec<Case> {
             move |scene| four_processes(scene, &start(scene)?),
         ));
     }
-    cases.push(case(
-        "concurrency::signing_twice_adds_nothing",
-        &[CRANE, DOCKER],
-        twice,
-    ));
+    cases.push(case("concurrency::signing_twice_adds_nothing", &[CRANE, DOCKER], twice));
     cases
 }
 
@@ -59,22 +53,12 @@ fn one_process(scene: &Scene<'_>, registry: &Registry) -> Result<()> {
     let runs = list(builds(&image, 0..RUNS));
     chains.sign(&keys.private, &runs)?.ok()?;
 
-    ensure!(
-        count(&image, "att")? == RUNS,
-        "{} attestations",
-        count(&image, "att")?
-    );
+    ensure!(count(&image, "att")? == RUNS, "{} attestations", count(&image, "att")?);
     // All runs say the same of the image: there is one signature.
-    ensure!(
-        count(&image, "sig")? == 1,
-        "{} signatures",
-        count(&image, "sig")?
-    );
+    ensure!(count(&image, "sig")? == 1, "{} signatures", count(&image, "sig")?);
     let cosign = Cosign::new(scene, Version::V2);
     let kind = "slsaprovenance";
-    let verified = cosign
-        .verify_attestation(&keys.public, kind, &image.by_digest())?
-        .ok()?;
+    let verified = cosign.verify_attestation(&keys.public, kind, &image.by_digest())?.ok()?;
     let lines = verified.stdout.lines().count();
     ensure!(lines == RUNS, "cosign verified {lines} attestations");
     Ok(())
@@ -89,10 +73,7 @@ fn four_processes(scene: &Scene<'_>, registry: &Registry) -> Result<()> {
         kept.push((count(&image, "att")?, count(&image, "sig")?, took));
     }
     let told = format!("attestations, signatures, time of each round: {kept:.1?}");
-    ensure!(
-        kept.iter().all(|(att, sig, _)| (*att, *sig) == (RUNS, 1)),
-        "{told}"
-    );
+    ensure!(kept.iter().all(|(att, sig, _)| (*att, *sig) == (RUNS, 1)), "{told}");
     Ok(())
 }
 
@@ -119,20 +100,13 @@ fn twice(scene: &Scene<'_>) -> Result<()> {
     let image = registry.push(scene, &Access::default(), "shop/app", "v1")?;
     let runs = list(builds(&image, 0..2));
     let digests = || -> Result<Vec<String>> {
-        ["sig", "att"]
-            .iter()
-            .map(|it| Ok(image.attached(it)?.context("nothing")?.digest))
-            .collect()
+        ["sig", "att"].iter().map(|it| Ok(image.attached(it)?.context("nothing")?.digest)).collect()
     };
 
     chains.sign(&keys.private, &runs)?.ok()?;
     let first = digests()?;
     chains.sign(&keys.private, &runs)?.ok()?;
-    ensure!(
-        digests()? == first,
-        "signing again changed {first:?} to {:?}",
-        digests()?
-    );
+    ensure!(digests()? == first, "signing again changed {first:?} to {:?}", digests()?);
 
     // Another key is another signature, and leaves the first.
     let others = chains.generate_keys("ecdsa-p256", "others")?;
@@ -153,16 +127,11 @@ fn builds(image: &Image, numbers: std::ops::Range<usize>) -> Vec<Value> {
 
 /// How many there are: different ones, as a layer that is there twice proves nothing more.
 fn count(image: &Image, suffix: &str) -> Result<usize> {
-    let attached = image
-        .attached(suffix)?
-        .with_context(|| format!("no .{suffix}"))?;
+    let attached = image.attached(suffix)?.with_context(|| format!("no .{suffix}"))?;
     let mut layers: Vec<String> = attached.layers().iter().map(ToString::to_string).collect();
     let all = layers.len();
     layers.sort();
     layers.dedup();
-    ensure!(
-        layers.len() == all,
-        "the same layer is there twice: {layers:#?}"
-    );
+    ensure!(layers.len() == all, "the same layer is there twice: {layers:#?}");
     Ok(all)
 }

@@ -17,9 +17,7 @@ type Start = fn(&Scene<'_>) -> Result<Registry>;
 pub(crate) fn cases() -> Vec<Case> {
     let registries: [(&str, &'static str, Start); 3] = [
         ("crane", CRANE, |scene| Registry::crane(scene)),
-        ("docker", DOCKER, |scene| {
-            Registry::docker(scene, &Door::default())
-        }),
+        ("docker", DOCKER, |scene| Registry::docker(scene, &Door::default())),
         ("referrers", REFERRERS, |scene| Registry::referrers(scene)),
     ];
     let mut cases = Vec::new();
@@ -65,31 +63,16 @@ fn demo(scene: &Scene<'_>, version: Version, registry: &Registry) -> Result<()> 
     let verified = cosign.verify(&keys.public, &image.by_digest())?.ok()?;
     let claims: Value = serde_json::from_str(&verified.stdout)?;
     let claimed = &claims[0]["critical"]["image"]["docker-manifest-digest"];
-    ensure!(
-        claimed == image.digest.as_str(),
-        "verified another image: {claims}"
-    );
+    ensure!(claimed == image.digest.as_str(), "verified another image: {claims}");
 
     let kind = "slsaprovenance";
-    let attested = cosign
-        .verify_attestation(&keys.public, kind, &image.by_digest())?
-        .ok()?;
+    let attested = cosign.verify_attestation(&keys.public, kind, &image.by_digest())?.ok()?;
     let statement = statement(&attested.stdout)?;
-    ensure!(
-        subject_is(&statement, &image),
-        "about another image: {statement}"
-    );
-    ensure!(
-        statement["predicateType"] == "https://slsa.dev/provenance/v0.2",
-        "{statement}"
-    );
+    ensure!(subject_is(&statement, &image), "about another image: {statement}");
+    ensure!(statement["predicateType"] == "https://slsa.dev/provenance/v0.2", "{statement}");
 
-    cosign
-        .verify(&others.public, &image.by_digest())?
-        .refused()?;
-    cosign
-        .verify_attestation(&others.public, kind, &image.by_digest())?
-        .refused()?;
+    cosign.verify(&others.public, &image.by_digest())?.refused()?;
+    cosign.verify_attestation(&others.public, kind, &image.by_digest())?.refused()?;
     chains.verify(&keys.public, image.by_digest()).ok()?;
     chains.verify(&others.public, image.by_digest()).refused()?;
     Ok(())
@@ -104,29 +87,16 @@ fn slsa_v1(scene: &Scene<'_>, version: Version) -> Result<()> {
 
     let chains = Chains::new(scene).at(&registry);
     let format = "artifacts.taskrun.format=slsa/v2alpha4";
-    chains
-        .sign(&keys.private, &run)?
-        .args(["--config", format])
-        .ok()?;
+    chains.sign(&keys.private, &run)?.args(["--config", format]).ok()?;
 
     cosign.verify(&keys.public, &image.by_digest())?.ok()?;
     let kind = "slsaprovenance1";
-    let attested = cosign
-        .verify_attestation(&keys.public, kind, &image.by_digest())?
-        .ok()?;
+    let attested = cosign.verify_attestation(&keys.public, kind, &image.by_digest())?.ok()?;
     let statement = statement(&attested.stdout)?;
-    ensure!(
-        subject_is(&statement, &image),
-        "about another image: {statement}"
-    );
-    ensure!(
-        statement["predicateType"] == "https://slsa.dev/provenance/v1",
-        "{statement}"
-    );
+    ensure!(subject_is(&statement, &image), "about another image: {statement}");
+    ensure!(statement["predicateType"] == "https://slsa.dev/provenance/v1", "{statement}");
     // What is there is not taken for what was asked for.
-    cosign
-        .verify_attestation(&keys.public, "slsaprovenance", &image.by_digest())?
-        .refused()?;
+    cosign.verify_attestation(&keys.public, "slsaprovenance", &image.by_digest())?.refused()?;
     Ok(())
 }
 
@@ -143,20 +113,14 @@ fn another_repository(scene: &Scene<'_>, version: Version) -> Result<()> {
         let image = registry.push(scene, &Access::default(), repository, "latest")?;
         let sign = |name| {
             let run = runs::kaniko(name, &image.name(), &image.digest);
-            chains
-                .sign(&keys.private, &run)?
-                .args(["--config", &setting])
-                .ok()
+            chains.sign(&keys.private, &run)?.args(["--config", &setting]).ok()
         };
         sign("first")?;
         sign("second")?;
 
         for suffix in ["sig", "att"] {
             let beside = image.attached(suffix)?;
-            ensure!(
-                beside.is_none(),
-                "there is a .{suffix} beside the image too"
-            );
+            ensure!(beside.is_none(), "there is a .{suffix} beside the image too");
         }
         let tag = image.cosign_tag("att");
         let kept = Attached::get(&registry.host(), "signatures", &tag)?.context("no .att there")?;
@@ -167,10 +131,7 @@ fn another_repository(scene: &Scene<'_>, version: Version) -> Result<()> {
         let kind = "slsaprovenance";
         there(cosign.verify_attestation(&keys.public, kind, &image.by_digest())?).ok()?;
         cosign.verify(&keys.public, &image.by_digest())?.refused()?;
-        chains
-            .verify(&keys.public, image.by_digest())
-            .args(["--repository", &elsewhere])
-            .ok()?;
+        chains.verify(&keys.public, image.by_digest()).args(["--repository", &elsewhere]).ok()?;
     }
     Ok(())
 }
@@ -179,11 +140,7 @@ fn another_repository(scene: &Scene<'_>, version: Version) -> Result<()> {
 fn folder(scene: &Scene<'_>, version: Version) -> Result<()> {
     let registry = Registry::docker(scene, &Door::default())?;
     let image = registry.push(scene, &Access::default(), "kaniko-chains", "latest")?;
-    let manifest = scene
-        .peer(CRANE)?
-        .arg("manifest")
-        .arg(image.by_digest())
-        .ok()?;
+    let manifest = scene.peer(CRANE)?.arg("manifest").arg(image.by_digest()).ok()?;
     let manifest = scene.write("manifest.json", manifest.stdout)?;
     let cosign = Cosign::new(scene, version);
     let keys = cosign.generate_key_pair("cosign")?;
@@ -191,11 +148,7 @@ fn folder(scene: &Scene<'_>, version: Version) -> Result<()> {
     let out = scene.path("out");
 
     let chains = Chains::new(scene);
-    chains
-        .sign_to("local", &keys.private, &run)?
-        .arg("--out-dir")
-        .arg(&out)
-        .ok()?;
+    chains.sign_to("local", &keys.private, &run)?.arg("--out-dir").arg(&out).ok()?;
     chains.verify(&keys.public, &out).ok()?;
 
     let mut verified = 0;
@@ -204,15 +157,9 @@ fn folder(scene: &Scene<'_>, version: Version) -> Result<()> {
         // The image's own signature is not an attestation.
         if content["dsseEnvelope"].is_object() {
             let kind = "slsaprovenance";
-            cosign
-                .verify_bundle(&keys.public, kind, &bundle)?
-                .arg(&manifest)
-                .ok()?;
+            cosign.verify_bundle(&keys.public, kind, &bundle)?.arg(&manifest).ok()?;
             let another = scene.write("another.json", "{}")?;
-            cosign
-                .verify_bundle(&keys.public, kind, &bundle)?
-                .arg(another)
-                .refused()?;
+            cosign.verify_bundle(&keys.public, kind, &bundle)?.arg(another).refused()?;
             verified += 1;
         }
     }

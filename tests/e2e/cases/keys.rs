@@ -15,14 +15,10 @@ pub(crate) fn cases() -> Vec<Case> {
         for kind in ["ecdsa-p256", "ecdsa-p384", "ed25519"] {
             let name = format!("keys::cosign_{version}_uses_ours_of_{kind}").replace('-', "_");
             let needs = [CRANE, version.peer()];
-            cases.push(case(name, &needs, move |scene| {
-                used_by_cosign(scene, version, kind)
-            }));
+            cases.push(case(name, &needs, move |scene| used_by_cosign(scene, version, kind)));
         }
         let name = format!("keys::cosign_{version}_and_we_derive_the_same_public_key");
-        cases.push(case(name, &[version.peer()], move |scene| {
-            same_public_key(scene, version)
-        }));
+        cases.push(case(name, &[version.peer()], move |scene| same_public_key(scene, version)));
     }
     cases
 }
@@ -38,9 +34,7 @@ fn used_by_cosign(scene: &Scene<'_>, version: Version, kind: &str) -> Result<()>
     let run = runs::kaniko("build", &image.name(), &image.digest);
     chains.sign(&keys.private, &run)?.ok()?;
     cosign.verify(&keys.public, &image.by_digest())?.ok()?;
-    cosign
-        .verify_attestation(&keys.public, "slsaprovenance", &image.by_digest())?
-        .ok()?;
+    cosign.verify_attestation(&keys.public, "slsaprovenance", &image.by_digest())?.ok()?;
     chains.verify(&keys.public, image.by_digest()).ok()?;
 
     // cosign signs, both verify.
@@ -57,25 +51,15 @@ fn same_public_key(scene: &Scene<'_>, version: Version) -> Result<()> {
     let ours = Chains::new(scene).generate_keys("ecdsa-p256", "ours")?;
     for keys in [theirs, ours] {
         let written = std::fs::read_to_string(&keys.public)?;
-        let by_cosign = cosign
-            .command("public-key")?
-            .arg("--key")
-            .arg(&keys.private)
-            .ok()?;
+        let by_cosign = cosign.command("public-key")?.arg("--key").arg(&keys.private).ok()?;
         let by_chains = scene
             .chains()
             .env("COSIGN_PASSWORD", chains_e2e::sigstore::PASSWORD)
             .args(["keys", "public", "--key"])
             .arg(&keys.private)
             .ok()?;
-        ensure!(
-            by_cosign.stdout.trim() == written.trim(),
-            "{by_cosign} differs from {written}"
-        );
-        ensure!(
-            by_chains.stdout.trim() == written.trim(),
-            "{by_chains} differs from {written}"
-        );
+        ensure!(by_cosign.stdout.trim() == written.trim(), "{by_cosign} differs from {written}");
+        ensure!(by_chains.stdout.trim() == written.trim(), "{by_chains} differs from {written}");
     }
     Ok(())
 }

@@ -40,12 +40,7 @@ fn open_crane(scene: &Scene<'_>, version: Version) -> Result<()> {
 }
 
 fn open_referrers(scene: &Scene<'_>, version: Version) -> Result<()> {
-    sign_and_verify(
-        scene,
-        version,
-        &Registry::referrers(scene)?,
-        &Access::default(),
-    )
+    sign_and_verify(scene, version, &Registry::referrers(scene)?, &Access::default())
 }
 
 fn open_docker(scene: &Scene<'_>, version: Version) -> Result<()> {
@@ -54,13 +49,7 @@ fn open_docker(scene: &Scene<'_>, version: Version) -> Result<()> {
 }
 
 fn passwords(scene: &Scene<'_>, version: Version) -> Result<()> {
-    let registry = Registry::docker(
-        scene,
-        &Door {
-            passwords: true,
-            ..Door::default()
-        },
-    )?;
+    let registry = Registry::docker(scene, &Door { passwords: true, ..Door::default() })?;
     let (user, password) = USERS[0];
     let access = Access {
         docker_config: Some(scene.docker_config(&[(&registry.host(), user, password)])?),
@@ -73,42 +62,21 @@ fn passwords(scene: &Scene<'_>, version: Version) -> Result<()> {
 
 fn tls(scene: &Scene<'_>, version: Version) -> Result<()> {
     let authority = Authority::new(scene, "authority")?;
-    let door = Door {
-        authority: Some(&authority),
-        ..Door::default()
-    };
+    let door = Door { authority: Some(&authority), ..Door::default() };
     let registry = Registry::docker(scene, &door)?;
-    let access = Access {
-        authority: Some(authority.certificate().to_owned()),
-        ..Access::default()
-    };
+    let access =
+        Access { authority: Some(authority.certificate().to_owned()), ..Access::default() };
     sign_and_verify(scene, version, &registry, &access)
 }
 
 fn bearer_tokens(scene: &Scene<'_>, version: Version) -> Result<()> {
-    let user = User {
-        name: "alice",
-        secret: "wonderland",
-        prefix: "shop/",
-    };
+    let user = User { name: "alice", secret: "wonderland", prefix: "shop/" };
     let tokens = TokenServer::start(scene, &[user])?;
-    let registry = Registry::docker(
-        scene,
-        &Door {
-            tokens: Some(&tokens),
-            ..Door::default()
-        },
-    )?;
+    let registry = Registry::docker(scene, &Door { tokens: Some(&tokens), ..Door::default() })?;
     let config = scene.docker_config(&[(&registry.host(), "alice", "wonderland")])?;
-    let access = Access {
-        docker_config: Some(config),
-        ..Access::default()
-    };
+    let access = Access { docker_config: Some(config), ..Access::default() };
     let elsewhere = registry.push(scene, &access, "elsewhere/app", "v1");
-    ensure!(
-        elsewhere.is_err(),
-        "alice may write where she has no rights"
-    );
+    ensure!(elsewhere.is_err(), "alice may write where she has no rights");
     sign_and_verify(scene, version, &registry, &access)
 }
 
@@ -130,17 +98,9 @@ fn sign_and_verify(
     cosign.verify(&keys.public, &image)?.ok()?;
     cosign.verify(&others.public, &image)?.refused()?;
 
-    cosign
-        .verify_attestation(&keys.public, kind, &image)?
-        .refused()?;
-    cosign
-        .attest(&keys.private, kind, &predicate, &image)?
-        .ok()?;
-    cosign
-        .verify_attestation(&keys.public, kind, &image)?
-        .ok()?;
-    cosign
-        .verify_attestation(&others.public, kind, &image)?
-        .refused()?;
+    cosign.verify_attestation(&keys.public, kind, &image)?.refused()?;
+    cosign.attest(&keys.private, kind, &predicate, &image)?.ok()?;
+    cosign.verify_attestation(&keys.public, kind, &image)?.ok()?;
+    cosign.verify_attestation(&others.public, kind, &image)?.refused()?;
     Ok(())
 }

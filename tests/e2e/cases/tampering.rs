@@ -30,35 +30,21 @@ pub(crate) fn cases() -> Vec<Case> {
     let tampers: [(&str, &'static str, Tamper); 8] = [
         ("signature_payload", "signature", signature_payload),
         ("signature", "signature", signature),
-        ("signature_of_another_image", "digest", |signed| {
-            moved(signed, "sig")
-        }),
+        ("signature_of_another_image", "digest", |signed| moved(signed, "sig")),
         ("envelope_payload", "signature", envelope_payload),
         ("envelope_signature", "signature", envelope_signature),
         ("envelope_type", "type", envelope_type),
-        ("attestation_of_another_image", "subject", |signed| {
-            moved(signed, "att")
-        }),
+        ("attestation_of_another_image", "subject", |signed| moved(signed, "att")),
         ("garbage", "json", garbage),
     ];
     let mut cases = Vec::new();
     for (name, word, tamper) in tampers {
         let name = format!("tampering::registry_{name}");
-        cases.push(case(name, &[CRANE], move |scene| {
-            refused(scene, tamper, word)
-        }));
+        cases.push(case(name, &[CRANE], move |scene| refused(scene, tamper, word)));
     }
     cases.push(case("tampering::another_key", &[CRANE], another_key));
-    cases.push(case(
-        "tampering::nothing_is_signed",
-        &[CRANE],
-        nothing_is_signed,
-    ));
-    cases.push(case(
-        "tampering::what_is_planted_does_not_stop_ours",
-        &[CRANE],
-        planted,
-    ));
+    cases.push(case("tampering::nothing_is_signed", &[CRANE], nothing_is_signed));
+    cases.push(case("tampering::what_is_planted_does_not_stop_ours", &[CRANE], planted));
     cases
 }
 
@@ -71,12 +57,7 @@ impl<'s> Signed<'s> {
         let run = runs::kaniko("build", &image.name(), &image.digest);
         chains.sign(&keys.private, &run)?.ok()?;
         chains.verify(&keys.public, image.by_digest()).ok()?;
-        Ok(Self {
-            scene,
-            registry,
-            image,
-            keys,
-        })
+        Ok(Self { scene, registry, image, keys })
     }
 
     fn chains(&self) -> Chains<'s> {
@@ -84,9 +65,7 @@ impl<'s> Signed<'s> {
     }
 
     fn attached(&self, suffix: &str) -> Result<Attached> {
-        self.image
-            .attached(suffix)?
-            .with_context(|| format!("no .{suffix}"))
+        self.image.attached(suffix)?.with_context(|| format!("no .{suffix}"))
     }
 
     /// Changes the only blob of a tag, as JSON.
@@ -106,9 +85,7 @@ impl<'s> Signed<'s> {
 fn refused(scene: &Scene<'_>, tamper: Tamper, word: &str) -> Result<()> {
     let signed = Signed::new(scene)?;
     tamper(&signed)?;
-    let verify = signed
-        .chains()
-        .verify(&signed.keys.public, signed.image.by_digest());
+    let verify = signed.chains().verify(&signed.keys.public, signed.image.by_digest());
     verify.refused()?.saying(word)?;
     Ok(())
 }
@@ -128,12 +105,7 @@ fn signature(signed: &Signed<'_>) -> Result<()> {
 
 /// All that belongs to the image is put where another image's would be.
 fn moved(signed: &Signed<'_>, suffix: &str) -> Result<()> {
-    let Signed {
-        scene,
-        registry,
-        image,
-        ..
-    } = signed;
+    let Signed { scene, registry, image, .. } = signed;
     let other = registry.push(scene, &Access::default(), &image.repository, "other")?;
     let chains = signed.chains();
     let run = runs::kaniko("other", &other.name(), &other.digest);
@@ -153,9 +125,7 @@ fn envelope_payload(signed: &Signed<'_>) -> Result<()> {
 }
 
 fn envelope_signature(signed: &Signed<'_>) -> Result<()> {
-    signed.change_blob("att", |envelope| {
-        flip(&mut envelope["signatures"][0]["sig"])
-    })
+    signed.change_blob("att", |envelope| flip(&mut envelope["signatures"][0]["sig"]))
 }
 
 fn envelope_type(signed: &Signed<'_>) -> Result<()> {
@@ -176,24 +146,16 @@ fn another_key(scene: &Scene<'_>) -> Result<()> {
     let chains = signed.chains();
     for kind in ["ecdsa-p256", "ecdsa-p384", "ed25519"] {
         let others = chains.generate_keys(kind, &format!("others-{kind}"))?;
-        chains
-            .verify(&others.public, signed.image.by_digest())
-            .refused()?
-            .saying("key")?;
+        chains.verify(&others.public, signed.image.by_digest()).refused()?.saying("key")?;
     }
     Ok(())
 }
 
 fn nothing_is_signed(scene: &Scene<'_>) -> Result<()> {
     let signed = Signed::new(scene)?;
-    let bare = signed
-        .registry
-        .push(scene, &Access::default(), "shop/bare", "v1")?;
+    let bare = signed.registry.push(scene, &Access::default(), "shop/bare", "v1")?;
     let chains = signed.chains();
-    chains
-        .verify(&signed.keys.public, bare.by_digest())
-        .refused()?
-        .saying("no ")?;
+    chains.verify(&signed.keys.public, bare.by_digest()).refused()?.saying("no ")?;
     let missing = format!("{}@sha256:{}", bare.name(), "0".repeat(64));
     chains.verify(&signed.keys.public, missing).refused()?;
     Ok(())
@@ -210,14 +172,8 @@ fn planted(scene: &Scene<'_>) -> Result<()> {
 
     chains.sign(&signed.keys.private, &run)?.ok()?;
     let now = signed.attached("sig")?;
-    ensure!(
-        now.layers().len() == 2,
-        "ours beside what was planted: {}",
-        now.manifest
-    );
-    chains
-        .verify(&signed.keys.public, signed.image.by_digest())
-        .ok()?;
+    ensure!(now.layers().len() == 2, "ours beside what was planted: {}", now.manifest);
+    chains.verify(&signed.keys.public, signed.image.by_digest()).ok()?;
     Ok(())
 }
 

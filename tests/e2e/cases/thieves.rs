@@ -16,26 +16,12 @@ const BASIC: &str = "Basic realm=\"registry\"";
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case(
-            "thieves::nothing_over_plain_http",
-            &[],
-            nothing_over_plain_http,
-        ),
-        case(
-            "thieves::nothing_to_a_host_without_credentials",
-            &[],
-            to_another_host,
-        ),
-        case(
-            "thieves::nothing_to_where_an_upload_is_sent",
-            &[],
-            to_where_an_upload_is_sent,
-        ),
-        case(
-            "thieves::nothing_to_where_a_read_is_sent",
-            &[],
-            to_where_a_read_is_sent,
-        ),
+        case("thieves::nothing_over_plain_http", &[], nothing_over_plain_http),
+        case("thieves::nothing_to_a_host_without_credentials", &[], to_another_host),
+        case("thieves::nothing_to_where_an_upload_is_sent", &[], to_where_an_upload_is_sent),
+        case("thieves::nothing_to_where_a_read_is_sent", &[], to_where_a_read_is_sent),
+        case("thieves::no_password_for_a_token_over_plain_http", &[], token_over_plain_http),
+        case("thieves::no_call_to_an_internal_address", &[], internal_address),
     ]
 }
 
@@ -43,14 +29,9 @@ pub(crate) fn cases() -> Vec<Case> {
 fn nothing_over_plain_http(scene: &Scene<'_>) -> Result<()> {
     let thief = Thief::start(|_| Response::new(401, "").with("WWW-Authenticate", BASIC))?;
     let access = user(scene, &[(&thief.host(), ALICE.name, ALICE.secret)])?;
-    let image = Image {
-        host: thief.host(),
-        ..an_image()
-    };
+    let image = Image { host: thief.host(), ..an_image() };
     let chains = Chains::new(scene).with(&access);
-    chains
-        .sign(&our_keys(scene)?.private, &build(&image))?
-        .refused()?;
+    chains.sign(&our_keys(scene)?.private, &build(&image))?.refused()?;
     thief.got_nothing()
 }
 
@@ -66,14 +47,9 @@ fn to_another_host(scene: &Scene<'_>) -> Result<()> {
             ("registry.test", ALICE.name, ALICE.secret),
         ],
     )?;
-    let image = Image {
-        host: thief.host(),
-        ..an_image()
-    };
+    let image = Image { host: thief.host(), ..an_image() };
     let chains = Chains::new(scene).insecure(thief.host()).with(&access);
-    chains
-        .sign(&our_keys(scene)?.private, &build(&image))?
-        .refused()?;
+    chains.sign(&our_keys(scene)?.private, &build(&image))?.refused()?;
     ensure!(!thief.seen().is_empty(), "nobody asked it anything");
     thief.got_nothing()
 }
@@ -108,27 +84,45 @@ fn to_where_a_read_is_sent(scene: &Scene<'_>) -> Result<()> {
     from_accomplice(scene, &thief, &accomplice)
 }
 
+/// A registry with rightful credentials has tokens given out by a host of which nobody said that it
+/// may be spoken to without TLS.
+fn token_over_plain_http(scene: &Scene<'_>) -> Result<()> {
+    let thief = Thief::start(|_| Response::new(200, r#"{"token": "x"}"#))?;
+    let challenge = format!("Bearer realm=\"http://{}/token\",service=\"x\"", thief.host());
+    let accomplice =
+        Thief::start(move |_| Response::new(401, "").with("WWW-Authenticate", challenge.as_str()))?;
+    sign_at(scene, &accomplice, Chains::new(scene))?;
+    ensure!(!accomplice.seen().is_empty(), "nobody asked it anything");
+    thief.was_not_asked()
+}
+
+/// A registry sends reads and uploads to an address that only this machine can reach.
+fn internal_address(scene: &Scene<'_>) -> Result<()> {
+    let thief = Thief::start(|_| Response::new(404, ""))?;
+    let target = format!("http://{}/metadata", thief.host());
+    let accomplice = Thief::start(move |request| match request.path.as_str() {
+        "/v2/" => Response::new(200, ""),
+        _ => Response::new(307, "").with("Location", target.as_str()),
+    })?;
+    sign_at(scene, &accomplice, Chains::new(scene))?;
+    ensure!(accomplice.seen().len() > 1, "nobody asked it anything: {:#?}", accomplice.seen());
+    thief.was_not_asked()
+}
+
+/// Signs an image of the accomplice, who has credentials of its own, and fails.
+fn sign_at(scene: &Scene<'_>, accomplice: &Thief, chains: Chains<'_>) -> Result<()> {
+    let access = user(scene, &[(&accomplice.host(), ALICE.name, ALICE.secret)])?;
+    let image = Image { host: accomplice.host(), ..an_image() };
+    let chains = chains.insecure(accomplice.host()).with(&access);
+    chains.sign(&our_keys(scene)?.private, &build(&image))?.refused()?;
+    Ok(())
+}
+
 /// The accomplice gets the password that is its own, the thief to whom it points does not.
 fn from_accomplice(scene: &Scene<'_>, thief: &Thief, accomplice: &Thief) -> Result<()> {
-    let access = user(scene, &[(&accomplice.host(), ALICE.name, ALICE.secret)])?;
-    let image = Image {
-        host: accomplice.host(),
-        ..an_image()
-    };
-    let chains = Chains::new(scene).with(&access);
-    let chains = chains.insecure(accomplice.host()).insecure(thief.host());
-    chains
-        .sign(&our_keys(scene)?.private, &build(&image))?
-        .refused()?;
-    let authorized = accomplice
-        .seen()
-        .iter()
-        .any(|it| it.header("authorization").is_some());
-    ensure!(
-        authorized,
-        "the registry's own credentials never came: {:#?}",
-        accomplice.seen()
-    );
+    sign_at(scene, accomplice, Chains::new(scene).insecure(thief.host()))?;
+    let authorized = accomplice.seen().iter().any(|it| it.header("authorization").is_some());
+    ensure!(authorized, "the registry's own credentials never came: {:#?}", accomplice.seen());
     thief.got_nothing()
 }
 
@@ -153,10 +147,7 @@ impl Thief {
         let notes = Arc::clone(&seen);
         let server = HttpServer::start(move |request| {
             let response = handler(&request);
-            notes
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(request);
+            notes.lock().unwrap_or_else(PoisonError::into_inner).push(request);
             response
         })?;
         Ok(Self { server, seen })
@@ -167,10 +158,13 @@ impl Thief {
     }
 
     fn seen(&self) -> Vec<Request> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nobody came.
+    fn was_not_asked(&self) -> Result<()> {
+        ensure!(self.seen().is_empty(), "it was asked: {:#?}", self.seen());
+        Ok(())
     }
 
     /// Nothing that it saw has a credential in it.

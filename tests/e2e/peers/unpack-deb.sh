@@ -26,6 +26,7 @@ opts=(
   -o "Dir::Cache=$state/cache"
   -o APT::Sandbox::User=root
   -o Acquire::Languages=none
+  -o Acquire::Retries=3
 )
 # Lists older than two days name packages that a moving suite no longer has.
 if [ -z "$(find "$state/lists" -name '*Packages*' -mtime -2 2> /dev/null)" ]; then

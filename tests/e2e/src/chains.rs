@@ -24,11 +24,7 @@ impl<'s> Chains<'s> {
     /// `chains` as anyone calls it.
     #[must_use]
     pub fn new(scene: &'s Scene<'s>) -> Self {
-        Self {
-            scene,
-            access: Access::default(),
-            insecure: Vec::new(),
-        }
+        Self { scene, access: Access::default(), insecure: Vec::new() }
     }
 
     /// Takes plain HTTP from `registry`.
@@ -56,10 +52,7 @@ impl<'s> Chains<'s> {
     /// # Errors
     /// If the run cannot be written to a file.
     pub fn sign(&self, key: &Path, run: &Value) -> Result<Tool> {
-        Ok(self
-            .sign_to("oci", key, run)?
-            .arg("--out-dir")
-            .arg(self.scene.path("chains-out")))
+        Ok(self.sign_to("oci", key, run)?.arg("--out-dir").arg(self.scene.path("chains-out")))
     }
 
     /// Signs a run, or a `List` of them, with a key, into a store; where that is a folder, the caller
@@ -86,30 +79,15 @@ impl<'s> Chains<'s> {
     /// If it is refused.
     pub fn generate_keys(&self, kind: &str, name: &str) -> Result<Keys> {
         let prefix = self.scene.path(name);
-        let tool = self
-            .scene
-            .chains()
-            .args(["keys", "generate", "--type", kind]);
-        tool.arg("--output-key-prefix")
-            .arg(&prefix)
-            .env("COSIGN_PASSWORD", PASSWORD)
-            .ok()?;
-        Ok(Keys {
-            private: prefix.with_extension("key"),
-            public: prefix.with_extension("pub"),
-        })
+        let tool = self.scene.chains().args(["keys", "generate", "--type", kind]);
+        tool.arg("--output-key-prefix").arg(&prefix).env("COSIGN_PASSWORD", PASSWORD).ok()?;
+        Ok(Keys { private: prefix.with_extension("key"), public: prefix.with_extension("pub") })
     }
 
     /// A command that may go to registries.
     fn command(&self, command: &str) -> Tool {
-        let tool = self
-            .access
-            .give(self.scene.chains())
-            .env("COSIGN_PASSWORD", PASSWORD);
-        let insecure = self
-            .insecure
-            .iter()
-            .flat_map(|host| ["--insecure-registry", host]);
+        let tool = self.access.give(self.scene.chains()).env("COSIGN_PASSWORD", PASSWORD);
+        let insecure = self.insecure.iter().flat_map(|host| ["--insecure-registry", host]);
         tool.arg(command).args(insecure)
     }
 }

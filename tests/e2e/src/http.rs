@@ -52,11 +52,7 @@ impl Response {
     /// A response with a body.
     #[must_use]
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Self { status, headers: Vec::new(), body: body.into() }
     }
 
     /// Adds a header.
@@ -115,11 +111,7 @@ fn exchange(
     };
     let mut body = Vec::new();
     reader.read_to_end(&mut body)?;
-    Ok(Response {
-        status,
-        headers,
-        body,
-    })
+    Ok(Response { status, headers, body })
 }
 
 /// A server of a test's own. It stops when it is dropped.
@@ -151,11 +143,7 @@ impl HttpServer {
                 thread::spawn(move || answer(stream, &*handler));
             }
         });
-        Ok(Self {
-            address,
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Self { address, stop, thread: Some(thread) })
     }
 
     /// `127.0.0.1:PORT`.
@@ -182,18 +170,10 @@ fn answer(stream: TcpStream, handler: &(impl Fn(Request) -> Response + ?Sized)) 
     let mut reader = BufReader::new(stream.try_clone()?);
     let (first, headers) = read_head(&mut reader)?;
     let mut words = first.split(' ').map(str::to_owned);
-    let (method, path) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or_default(),
-    );
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let body = read_body(&mut reader, &headers)?;
     let head = method == "HEAD";
-    let response = handler(Request {
-        method,
-        path,
-        headers,
-        body,
-    });
+    let response = handler(Request { method, path, headers, body });
 
     let mut stream = stream;
     write!(
@@ -253,8 +233,5 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
 }
 
 fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers
-        .iter()
-        .find(|(n, _)| n == name)
-        .map(|(_, value)| value.as_str())
+    headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }

@@ -59,10 +59,7 @@ mod tests {
     fn taken_off_the_leash_it_lives() {
         let mut server = Command::new("sleep").arg("600").spawn().unwrap();
         drop(Leash::on(server.id()).unwrap());
-        assert!(
-            server.try_wait().unwrap().is_none(),
-            "died without a reason"
-        );
+        assert!(server.try_wait().unwrap().is_none(), "died without a reason");
         server.kill().unwrap();
         server.wait().unwrap();
     }

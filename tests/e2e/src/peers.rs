@@ -57,9 +57,7 @@ impl Peers {
         match self.peers.get(name) {
             Some(Peer::Program(path)) => Ok(path),
             Some(Peer::Missing(why)) => Err(anyhow!("{name} could not be had: {why}")),
-            None => Err(anyhow!(
-                "{name} was not asked for: name it among the case's peers"
-            )),
+            None => Err(anyhow!("{name} was not asked for: name it among the case's peers")),
         }
     }
 

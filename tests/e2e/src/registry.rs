@@ -109,17 +109,12 @@ impl Registry {
     /// # Errors
     /// If it does not start.
     pub fn docker(scene: &Scene<'_>, door: &Door<'_>) -> Result<Self> {
-        Self::start(
-            scene,
-            DOCKER,
-            door.authority.is_some(),
-            |program, address| {
-                let config = docker_config(scene, door, address)?;
-                let mut command = Command::new(program);
-                command.arg("serve").arg(config);
-                Ok(command)
-            },
-        )
+        Self::start(scene, DOCKER, door.authority.is_some(), |program, address| {
+            let config = docker_config(scene, door, address)?;
+            let mut command = Command::new(program);
+            command.arg("serve").arg(config);
+            Ok(command)
+        })
     }
 
     fn start(
@@ -170,24 +165,13 @@ impl Registry {
         let layer = scene.write("layer/content", format!("{repository}:{tag}\n"))?;
         let archive = scene.path("layer.tar");
         let folder = layer.parent().context("a file is in a folder")?;
-        scene
-            .system("tar")
-            .arg("-cf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(folder)
-            .arg("content")
-            .ok()?;
+        scene.system("tar").arg("-cf").arg(&archive).arg("-C").arg(folder).arg("content").ok()?;
         let name = format!("{}/{repository}", self.host());
         let tagged = format!("{name}:{tag}");
-        let crane = access
-            .give(scene.peer(CRANE)?)
-            .args(["append", "--new_tag", &tagged]);
+        let crane = access.give(scene.peer(CRANE)?).args(["append", "--new_tag", &tagged]);
         let pushed = crane.arg("--new_layer").arg(&archive).ok()?;
         let reference = pushed.stdout.trim();
-        let (_, digest) = reference
-            .split_once('@')
-            .with_context(|| format!("pushed {pushed}"))?;
+        let (_, digest) = reference.split_once('@').with_context(|| format!("pushed {pushed}"))?;
         Ok(Image {
             host: self.host(),
             repository: repository.to_owned(),
@@ -264,10 +248,7 @@ impl Attached {
             host: host.to_owned(),
             repository: repository.to_owned(),
             tag: tag.to_owned(),
-            media_type: response
-                .header("content-type")
-                .unwrap_or_default()
-                .to_owned(),
+            media_type: response.header("content-type").unwrap_or_default().to_owned(),
             manifest: serde_json::from_slice(&response.body)
                 .with_context(|| format!("parse the manifest at {path}"))?,
             digest: digest(&response.body),
@@ -277,9 +258,7 @@ impl Attached {
     /// Its layers.
     #[must_use]
     pub fn layers(&self) -> &[Value] {
-        self.manifest["layers"]
-            .as_array()
-            .map_or(&[], Vec::as_slice)
+        self.manifest["layers"].as_array().map_or(&[], Vec::as_slice)
     }
 
     /// Reads the blob of the layer `index`.
@@ -287,9 +266,7 @@ impl Attached {
     /// # Errors
     /// If there is none.
     pub fn blob(&self, index: usize) -> Result<Vec<u8>> {
-        let digest = self.manifest["layers"][index]["digest"]
-            .as_str()
-            .context("no such layer")?;
+        let digest = self.manifest["layers"][index]["digest"].as_str().context("no such layer")?;
         let path = format!("/v2/{}/blobs/{digest}", self.repository);
         Ok(expect(200, http::send(&self.host, "GET", &path, &[], b"")?, &path)?.body)
     }
@@ -323,11 +300,7 @@ impl Attached {
         let path = format!("/v2/{repository}/manifests/{tag}");
         let body = serde_json::to_vec(&self.manifest)?;
         let headers = [("Content-Type", self.media_type.as_str())];
-        expect(
-            201,
-            http::send(&self.host, "PUT", &path, &headers, &body)?,
-            &path,
-        )?;
+        expect(201, http::send(&self.host, "PUT", &path, &headers, &body)?, &path)?;
         Ok(())
     }
 }
@@ -339,9 +312,7 @@ impl Attached {
 pub fn push_blob(host: &str, repository: &str, blob: &[u8]) -> Result<String> {
     let path = format!("/v2/{repository}/blobs/uploads/");
     let begun = expect(202, http::send(host, "POST", &path, &[], b"")?, &path)?;
-    let location = begun
-        .header("location")
-        .context("no location for the upload")?;
+    let location = begun.header("location").context("no location for the upload")?;
     let location = location.split_once(host).map_or(location, |(_, path)| path);
     let digest = digest(blob);
     let mark = if location.contains('?') { '&' } else { '?' };
@@ -378,11 +349,7 @@ fn docker_config(scene: &Scene<'_>, door: &Door<'_>, address: &str) -> Result<Pa
     );
     if let Some(authority) = door.authority {
         let keys = authority.certify(scene, &name)?;
-        writeln!(
-            yaml,
-            "  tls: {{certificate: {:?}, key: {:?}}}",
-            keys.certificate, keys.key
-        )?;
+        writeln!(yaml, "  tls: {{certificate: {:?}, key: {:?}}}", keys.certificate, keys.key)?;
     }
     if door.passwords {
         let file = scene.write(&format!("{name}-htpasswd"), HTPASSWD)?;

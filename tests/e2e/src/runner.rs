@@ -32,19 +32,12 @@ pub fn case(
     peers: &[&'static str],
     body: impl Fn(&Scene<'_>) -> Result<()> + Send + Sync + 'static,
 ) -> Case {
-    Case {
-        name: name.into(),
-        peers: peers.to_vec(),
-        body: Box::new(body),
-    }
+    Case { name: name.into(), peers: peers.to_vec(), body: Box::new(body) }
 }
 
 impl std::fmt::Debug for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Case")
-            .field("name", &self.name)
-            .field("peers", &self.peers)
-            .finish()
+        f.debug_struct("Case").field("name", &self.name).field("peers", &self.peers).finish()
     }
 }
 
@@ -98,11 +91,7 @@ fn try_run(mut cases: Vec<Case>) -> Result<ExitCode> {
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<Options> {
-    let mut options = Options {
-        list: false,
-        threads: 2,
-        names: Vec::new(),
-    };
+    let mut options = Options { list: false, threads: 2, names: Vec::new() };
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--list" => options.list = true,
@@ -127,24 +116,20 @@ fn run_all<'c>(cases: &'c [Case], peers: &Peers, threads: usize) -> Vec<(&'c Cas
                     let started = Instant::now();
                     let outcome = run_one(case, peers);
                     report(case, &outcome, started.elapsed());
-                    outcomes
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((case, outcome));
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((case, outcome));
                 }
             });
         }
     });
-    outcomes
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
+    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn run_one(case: &Case, peers: &Peers) -> Outcome {
     let missing: Vec<String> = case
         .peers
         .iter()
-        .filter_map(|name| peers.missing(name).map(|why| format!("{name}: {why}")))
+        .filter_map(|name| Some((name, peers.missing(name)?.lines().next()?)))
+        .map(|(name, why)| format!("{name}: {why}"))
         .collect();
     if !missing.is_empty() {
         return Outcome::NotRun(missing.join("; "));
@@ -170,9 +155,7 @@ fn chain(error: &anyhow::Error) -> String {
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let string = panic.downcast_ref::<String>().map(String::as_str);
-    string
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
+    string.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 fn report(case: &Case, outcome: &Outcome, elapsed: Duration) {
@@ -207,16 +190,7 @@ fn conclude(outcomes: &[(&Case, Outcome)]) -> ExitCode {
         failed.len(),
         not_run.len()
     );
-    println!(
-        "{} passed, {} failed, {} skipped",
-        passed.len(),
-        failed.len(),
-        not_run.len()
-    );
+    println!("{} passed, {} failed, {} skipped", passed.len(), failed.len(), not_run.len());
     // Nothing passed: whatever the reason, that is no success.
-    if failed.is_empty() && !passed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if failed.is_empty() && !passed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

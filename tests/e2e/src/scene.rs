@@ -28,11 +28,7 @@ impl<'p> Scene<'p> {
             .context("make a folder for the case")?;
         fs::create_dir(folder.path().join("home"))?;
         fs::create_dir(folder.path().join("logs"))?;
-        Ok(Self {
-            folder,
-            peers,
-            numbers: AtomicUsize::new(0),
-        })
+        Ok(Self { folder, peers, numbers: AtomicUsize::new(0) })
     }
 
     /// The case's folder.
@@ -111,8 +107,7 @@ impl<'p> Scene<'p> {
     /// A new log file for `name`; the report of a failed case shows its end.
     #[must_use]
     pub fn log(&self, name: &str) -> PathBuf {
-        self.path("logs")
-            .join(format!("{:03}-{name}.log", self.number()))
+        self.path("logs").join(format!("{:03}-{name}.log", self.number()))
     }
 
     /// The end of each server's log, for the report of a case that failed.
@@ -123,11 +118,7 @@ impl<'p> Scene<'p> {
         paths.sort();
         let mut text = String::new();
         for path in paths {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let tail = server::tail(&path);
             // What a program printed is in the error already, if it has to do with it.
             if !tail.is_empty() && !name.ends_with(".out.log") && !name.ends_with(".err.log") {
@@ -138,9 +129,7 @@ impl<'p> Scene<'p> {
     }
 
     fn tool(&self, program: &Path, name: &str) -> Tool {
-        let logs = self
-            .path("logs")
-            .join(format!("{:03}-{name}", self.number()));
+        let logs = self.path("logs").join(format!("{:03}-{name}", self.number()));
         Tool::new(program, &self.path("home"), &logs)
     }
 

@@ -58,19 +58,11 @@ impl Server {
 
     fn spawn(mut command: Command, port: u16, log: &Path) -> Result<Self> {
         let output = File::create(log).with_context(|| format!("create {}", log.display()))?;
-        command
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command
             .spawn()
             .with_context(|| format!("start {}", command.get_program().display()))?;
-        let mut server = Self {
-            child,
-            leash: None,
-            port,
-            log: log.to_owned(),
-        };
+        let mut server = Self { child, leash: None, port, log: log.to_owned() };
         server.leash = Some(Leash::on(server.child.id()).context("start a leash")?);
         Ok(server)
     }

@@ -65,11 +65,7 @@ impl<'s> Cosign<'s> {
     /// cosign as anyone calls it.
     #[must_use]
     pub fn new(scene: &'s Scene<'s>, version: Version) -> Self {
-        Self {
-            scene,
-            version,
-            access: Access::default(),
-        }
+        Self { scene, version, access: Access::default() }
     }
 
     /// cosign with this access to registries.
@@ -84,10 +80,7 @@ impl<'s> Cosign<'s> {
     /// # Errors
     /// If the case does not name this version among its peers.
     pub fn command(&self, command: &str) -> Result<Tool> {
-        let tool = self
-            .scene
-            .peer(self.version.peer())?
-            .env("COSIGN_PASSWORD", PASSWORD);
+        let tool = self.scene.peer(self.version.peer())?.env("COSIGN_PASSWORD", PASSWORD);
         Ok(self.access.give(tool).arg(command))
     }
 
@@ -97,14 +90,8 @@ impl<'s> Cosign<'s> {
     /// If cosign fails.
     pub fn generate_key_pair(&self, name: &str) -> Result<Keys> {
         let prefix = self.scene.path(name);
-        self.command("generate-key-pair")?
-            .arg("--output-key-prefix")
-            .arg(&prefix)
-            .ok()?;
-        Ok(Keys {
-            private: prefix.with_extension("key"),
-            public: prefix.with_extension("pub"),
-        })
+        self.command("generate-key-pair")?.arg("--output-key-prefix").arg(&prefix).ok()?;
+        Ok(Keys { private: prefix.with_extension("key"), public: prefix.with_extension("pub") })
     }
 
     /// Signs `image` as tags hold it, in either version.
@@ -120,10 +107,7 @@ impl<'s> Cosign<'s> {
     /// # Errors
     /// As [`Self::command`].
     pub fn attest(&self, key: &Path, kind: &str, predicate: &Path, image: &str) -> Result<Tool> {
-        let tool = self
-            .signing("attest", key)?
-            .args(["--type", kind])
-            .arg("--predicate");
+        let tool = self.signing("attest", key)?.args(["--type", kind]).arg("--predicate");
         Ok(tool.arg(predicate).arg(image))
     }
 
@@ -132,10 +116,7 @@ impl<'s> Cosign<'s> {
     /// # Errors
     /// As [`Self::command`].
     pub fn verify(&self, public: &Path, image: &str) -> Result<Tool> {
-        Ok(self
-            .verifying("verify", public)?
-            .arg("--allow-http-registry")
-            .arg(image))
+        Ok(self.verifying("verify", public)?.arg("--allow-http-registry").arg(image))
     }
 
     /// Verifies the attestations of `image` that have the type `kind`.
@@ -143,9 +124,7 @@ impl<'s> Cosign<'s> {
     /// # Errors
     /// As [`Self::command`].
     pub fn verify_attestation(&self, public: &Path, kind: &str, image: &str) -> Result<Tool> {
-        let tool = self
-            .verifying("verify-attestation", public)?
-            .args(["--type", kind]);
+        let tool = self.verifying("verify-attestation", public)?.args(["--type", kind]);
         Ok(tool.arg("--allow-http-registry").arg(image))
     }
 
@@ -154,9 +133,7 @@ impl<'s> Cosign<'s> {
     /// # Errors
     /// As [`Self::command`].
     pub fn verify_bundle(&self, public: &Path, kind: &str, bundle: &Path) -> Result<Tool> {
-        let mut tool = self
-            .verifying("verify-blob-attestation", public)?
-            .args(["--type", kind]);
+        let mut tool = self.verifying("verify-blob-attestation", public)?.args(["--type", kind]);
         if self.version == Version::V2 {
             tool = tool.arg("--new-bundle-format");
         }
@@ -173,10 +150,6 @@ impl<'s> Cosign<'s> {
     }
 
     fn verifying(&self, command: &str, public: &Path) -> Result<Tool> {
-        Ok(self
-            .command(command)?
-            .arg("--insecure-ignore-tlog=true")
-            .arg("--key")
-            .arg(public))
+        Ok(self.command(command)?.arg("--insecure-ignore-tlog=true").arg("--key").arg(public))
     }
 }

@@ -34,10 +34,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate()?;
         let certificate = scene.write(&format!("{name}.pem"), params.self_signed(&key)?.pem())?;
-        Ok(Self {
-            certificate,
-            issuer: Issuer::new(params, key),
-        })
+        Ok(Self { certificate, issuer: Issuer::new(params, key) })
     }
 
     /// Its certificate: what `SSL_CERT_FILE` names for those who trust it.

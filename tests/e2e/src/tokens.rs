@@ -70,17 +70,11 @@ impl TokenServer {
         let log = Arc::clone(&seen);
         let server = HttpServer::start(move |request| {
             let response = mint.answer(&request);
-            log.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(request);
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(request);
             response.unwrap_or_else(|| Response::new(401, "no such user"))
         })?;
         let certificate = scene.write("token-server.pem", certificate.pem())?;
-        Ok(Self {
-            server,
-            certificate,
-            seen,
-        })
+        Ok(Self { server, certificate, seen })
     }
 
     /// Its host and port.
@@ -105,10 +99,7 @@ impl TokenServer {
     /// Every request so far.
     #[must_use]
     pub fn seen(&self) -> Vec<Request> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -123,18 +114,10 @@ impl Mint {
     fn answer(&self, request: &Request) -> Option<Response> {
         let (_, query) = request.path.split_once('?').unwrap_or_default();
         let form = String::from_utf8_lossy(&request.body);
-        let parameters = if request.method == "POST" {
-            form.as_ref()
-        } else {
-            query
-        };
+        let parameters = if request.method == "POST" { form.as_ref() } else { query };
         let parameter = |name: &str| {
-            let mut pairs = parameters
-                .split('&')
-                .filter_map(|pair| pair.split_once('='));
-            pairs
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| unescape(value))
+            let mut pairs = parameters.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.find(|(key, _)| *key == name).map(|(_, value)| unescape(value))
         };
 
         let user = match (request.header("authorization"), parameter("refresh_token")) {
@@ -142,11 +125,7 @@ impl Mint {
                 let basic = STANDARD.decode(basic.strip_prefix("Basic ")?).ok()?;
                 let basic = String::from_utf8(basic).ok()?;
                 let (name, secret) = basic.split_once(':')?;
-                Some(
-                    self.users
-                        .iter()
-                        .find(|user| user.name == name && user.secret == secret)?,
-                )
+                Some(self.users.iter().find(|user| user.name == name && user.secret == secret)?)
             }
             (None, Some(token)) => Some(self.users.iter().find(|user| user.secret == token)?),
             (None, None) => None,
@@ -176,10 +155,7 @@ impl Mint {
         });
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(header), part(claims));
-        let signature = self
-            .key
-            .sign(&SystemRandom::new(), signed.as_bytes())
-            .ok()?;
+        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).ok()?;
         Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 }

@@ -112,30 +112,17 @@ impl Tool {
     pub fn start(mut self) -> Result<Running> {
         let line = line(&self.command);
         self.command
-            .stdin(if self.input.is_empty() {
-                Stdio::null()
-            } else {
-                Stdio::piped()
-            })
+            .stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(File::create(&self.output)?)
             .stderr(File::create(&self.error)?);
         let started = Instant::now();
-        let mut child = self
-            .command
-            .spawn()
-            .with_context(|| format!("start {line}"))?;
+        let mut child = self.command.spawn().with_context(|| format!("start {line}"))?;
         if let Some(mut pipe) = child.stdin.take() {
             let input = self.input;
             // A program may end without reading all of it: that is for its status to tell.
             thread::spawn(move || pipe.write_all(&input));
         }
-        Ok(Running {
-            child,
-            line,
-            started,
-            output: self.output,
-            error: self.error,
-        })
+        Ok(Running { child, line, started, output: self.output, error: self.error })
     }
 
     /// Runs it to its end, however that ends.
@@ -223,10 +210,7 @@ impl Ran {
     /// If it did not.
     pub fn saying(self, words: &str) -> Result<Self> {
         let all = format!("{}\n{}", self.stdout, self.stderr).to_lowercase();
-        ensure!(
-            all.contains(&words.to_lowercase()),
-            "{self} was expected to say {words:?}"
-        );
+        ensure!(all.contains(&words.to_lowercase()), "{self} was expected to say {words:?}");
         Ok(self)
     }
 
@@ -244,11 +228,7 @@ impl std::fmt::Display for Ran {
         writeln!(f, "`{}`", self.line)?;
         for (name, text) in [("out", &self.stdout), ("err", &self.stderr)] {
             for line in text.lines() {
-                writeln!(
-                    f,
-                    "  {name}| {}",
-                    line.chars().take(600).collect::<String>()
-                )?;
+                writeln!(f, "  {name}| {}", line.chars().take(600).collect::<String>())?;
             }
         }
         write!(f, "  ({}, {:.1?})", self.status, self.elapsed)
@@ -257,18 +237,8 @@ impl std::fmt::Display for Ran {
 
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let mut words = vec![
-        program
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-    ];
-    words.extend(
-        command
-            .get_args()
-            .map(|arg| arg.to_string_lossy().into_owned()),
-    );
+    let mut words = vec![program.file_name().unwrap_or_default().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
     words.join(" ")
 }
 

@@ -11,27 +11,13 @@ use serde_json::Value;
 
 /// Builds `chains` as users do, in release, and tells where it is.
 pub(crate) fn chains() -> Result<PathBuf> {
-    let args = [
-        "build",
-        "--release",
-        "--package",
-        "chains-cli",
-        "--bin",
-        "chains",
-    ];
+    let args = ["build", "--release", "--package", "chains-cli", "--bin", "chains"];
     executable(&args, "chains")
 }
 
 /// Builds the cases and tells where they are.
 pub(crate) fn cases() -> Result<PathBuf> {
-    let args = [
-        "test",
-        "--no-run",
-        "--package",
-        "chains-e2e",
-        "--features",
-        "peers",
-    ];
+    let args = ["test", "--no-run", "--package", "chains-e2e", "--features", "peers"];
     executable(&[&args[..], &["--test", "e2e"]].concat(), "e2e")
 }
 

@@ -36,11 +36,7 @@ pub(crate) struct Had {
 impl Cache {
     /// `$CHAINS_CACHE`, or `chains-peers` in the user's cache folder.
     pub(crate) fn open() -> Result<Self> {
-        let set = |name| {
-            env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let folder = set("CHAINS_CACHE")
             .or_else(|| Some(set("XDG_CACHE_HOME")?.join("chains-peers")))
             .or_else(|| Some(set("HOME")?.join(".cache/chains-peers")))
@@ -74,11 +70,7 @@ impl Cache {
             self.install(peer, &folder)?;
         }
         let took = (!cached).then(|| started.elapsed());
-        Ok(Had {
-            program,
-            what: peer.recipe.describe(&folder),
-            took,
-        })
+        Ok(Had { program, what: peer.recipe.describe(&folder), took })
     }
 
     /// Installs beside `folder` and moves it there when it is whole: what has the name works.
@@ -88,11 +80,7 @@ impl Cache {
         let done = fill(peer, &partial, &self.folder, &log).and_then(|()| {
             // Somebody else may have been quicker: theirs is as good.
             fs::rename(&partial, folder).or_else(|error| {
-                if folder.join(peer.program).exists() {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
+                if folder.join(peer.program).exists() { Ok(()) } else { Err(error) }
             })?;
             Ok(())
         });
@@ -106,11 +94,7 @@ fn fill(peer: &Peer, folder: &Path, state: &Path, log: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     run(&mut peer.recipe.command(folder, state), log)?;
     let program = folder.join(peer.program);
-    ensure!(
-        program.exists(),
-        "the installation left no {}",
-        peer.program
-    );
+    ensure!(program.exists(), "the installation left no {}", peer.program);
     peer.recipe.inspect(folder)?;
     if !peer.check.is_empty() {
         run(Command::new(program).args(peer.check), log).context("it does not run here")?;
@@ -143,8 +127,10 @@ fn run(command: &mut Command, log: &Path) -> Result<()> {
     if !status.success() {
         let text = fs::read_to_string(log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        let tail = lines[lines.len().saturating_sub(8)..].join("\n    ");
-        bail!("{name} failed ({status}):\n    {tail}");
+        let last = lines.last().unwrap_or(&"it said nothing");
+        let tail = lines[lines.len().saturating_sub(12)..].join("\n    | ");
+        // The first line is for where there is room for one only.
+        bail!("{last} ({name}: {status})\n    | {tail}");
     }
     Ok(())
 }

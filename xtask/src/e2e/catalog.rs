@@ -21,21 +21,13 @@ pub(crate) struct Peer {
 const PEERS: &[Peer] = &[
     Peer {
         name: "cosign-2",
-        recipe: Recipe::Deb {
-            suite: "trixie",
-            package: "cosign",
-            version: "2.",
-        },
+        recipe: Recipe::Deb { suite: "trixie", package: "cosign", version: "2." },
         program: "usr/bin/cosign",
         check: &["version"],
     },
     Peer {
         name: "cosign-3",
-        recipe: Recipe::Deb {
-            suite: "sid",
-            package: "cosign",
-            version: "3.",
-        },
+        recipe: Recipe::Deb { suite: "sid", package: "cosign", version: "3." },
         program: "usr/bin/cosign",
         check: &["version"],
     },
@@ -50,19 +42,13 @@ const PEERS: &[Peer] = &[
     },
     Peer {
         name: "docker-registry",
-        recipe: Recipe::Deb {
-            suite: "bookworm",
-            package: "docker-registry",
-            version: "2.",
-        },
+        recipe: Recipe::Deb { suite: "bookworm", package: "docker-registry", version: "2." },
         program: "usr/bin/docker-registry",
         check: &["--version"],
     },
     Peer {
         name: "referrers-registry",
-        recipe: Recipe::GoModule {
-            folder: "referrers-registry",
-        },
+        recipe: Recipe::GoModule { folder: "referrers-registry" },
         program: "referrers-registry",
         check: &[],
     },
@@ -70,10 +56,7 @@ const PEERS: &[Peer] = &[
 
 /// The peer of this name.
 pub(crate) fn find(name: &str) -> Result<&'static Peer> {
-    PEERS
-        .iter()
-        .find(|peer| peer.name == name)
-        .with_context(|| {
-            format!("a case needs {name}, which is not in the catalog of peers (xtask/src/e2e)")
-        })
+    PEERS.iter().find(|peer| peer.name == name).with_context(|| {
+        format!("a case needs {name}, which is not in the catalog of peers (xtask/src/e2e)")
+    })
 }

@@ -17,16 +17,9 @@ const FOLDER: &str = "tests/e2e/peers";
 pub(crate) enum Recipe {
     /// A package of a Debian suite, unpacked; its version must begin like this, whatever a suite
     /// that moves has by now.
-    Deb {
-        suite: &'static str,
-        package: &'static str,
-        version: &'static str,
-    },
+    Deb { suite: &'static str, package: &'static str, version: &'static str },
     /// A program of a public Go module.
-    GoInstall {
-        package: &'static str,
-        version: &'static str,
-    },
+    GoInstall { package: &'static str, version: &'static str },
     /// A Go module of our own, which pins what it builds.
     GoModule { folder: &'static str },
 }
@@ -45,11 +38,7 @@ impl Recipe {
     /// What is installed in `folder`, for people.
     pub(crate) fn describe(&self, folder: &Path) -> String {
         match self {
-            Self::Deb {
-                suite,
-                package,
-                version,
-            } => {
+            Self::Deb { suite, package, version } => {
                 let had = unpacked(folder, package).unwrap_or_else(|_| format!("{version}x"));
                 format!("{package} {had} of Debian {suite}")
             }
@@ -64,29 +53,18 @@ impl Recipe {
         match self {
             Self::Deb { suite, package, .. } => {
                 let mut command = Command::new(format!("{FOLDER}/unpack-deb.sh"));
-                command
-                    .arg(suite)
-                    .arg(folder)
-                    .arg(package)
-                    .env("APT_STATE", state.join("apt"));
+                command.arg(suite).arg(folder).arg(package).env("APT_STATE", state.join("apt"));
                 command
             }
             Self::GoInstall { package, version } => {
                 let mut command = go();
-                command
-                    .arg("install")
-                    .args(GO_FLAGS)
-                    .arg(format!("{package}@v{version}"));
+                command.arg("install").args(GO_FLAGS).arg(format!("{package}@v{version}"));
                 command.env("GOBIN", folder);
                 command
             }
             Self::GoModule { folder: module } => {
                 let mut command = go();
-                command
-                    .args(["build", "-mod=readonly"])
-                    .args(GO_FLAGS)
-                    .arg("-o")
-                    .arg(folder);
+                command.args(["build", "-mod=readonly"]).args(GO_FLAGS).arg("-o").arg(folder);
                 command.arg(".").current_dir(Path::new(FOLDER).join(module));
                 command
             }
@@ -95,17 +73,9 @@ impl Recipe {
 
     /// Checks what only shows once it is installed in `folder`.
     pub(crate) fn inspect(&self, folder: &Path) -> Result<()> {
-        if let Self::Deb {
-            suite,
-            package,
-            version,
-        } = self
-        {
+        if let Self::Deb { suite, package, version } = self {
             let had = unpacked(folder, package)?;
-            ensure!(
-                had.starts_with(version),
-                "Debian {suite} has {package} {had}, not {version}x"
-            );
+            ensure!(had.starts_with(version), "Debian {suite} has {package} {had}, not {version}x");
         }
         Ok(())
     }
@@ -115,11 +85,8 @@ impl Recipe {
 fn unpacked(folder: &Path, package: &str) -> Result<String> {
     let list = fs::read_to_string(folder.join("packages"))
         .context("read the versions of what was unpacked")?;
-    let had = list
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("{package} ")));
-    had.map(str::to_owned)
-        .with_context(|| format!("{package} was not unpacked"))
+    let had = list.lines().find_map(|line| line.strip_prefix(&format!("{package} ")));
+    had.map(str::to_owned).with_context(|| format!("{package} was not unpacked"))
 }
 
 const GO_FLAGS: [&str; 3] = ["-trimpath", "-ldflags", "-s -w"];
