@@ -48,11 +48,7 @@ impl RecordFiles {
         };
         let payload = &record.payload.bytes;
         // A detached signature is over the file as it is: cosign reads it.
-        let payload = if signature.is_some() {
-            payload.to_vec()
-        } else {
-            readable(payload)
-        };
+        let payload = if signature.is_some() { payload.to_vec() } else { readable(payload) };
         let material = record.material.as_deref();
         let public_key = material.map(|m| m.public_key.to_pem()).transpose()?;
         let text = |text: Option<String>| text.map(String::into_bytes);
@@ -60,10 +56,7 @@ impl RecordFiles {
             stem: stem(record)?,
             files: [
                 (PUBLIC_KEY, text(public_key)),
-                (
-                    CERTIFICATE,
-                    text(material.and_then(|m| m.certificate.clone())),
-                ),
+                (CERTIFICATE, text(material.and_then(|m| m.certificate.clone()))),
                 (CHAIN, text(material.and_then(|m| m.chain.clone()))),
                 (ENVELOPE, text(envelope)),
                 (SIGNATURE, text(signature)),
@@ -75,9 +68,7 @@ impl RecordFiles {
 
     /// Where a reader finds the payload.
     pub(crate) fn location(&self, dir: &Path) -> String {
-        dir.join(format!("{}.{PAYLOAD}", self.stem))
-            .display()
-            .to_string()
+        dir.join(format!("{}.{PAYLOAD}", self.stem)).display().to_string()
     }
 
     /// Writes what is not there yet, and tells whether that was anything.
@@ -112,11 +103,7 @@ impl RecordFiles {
 /// Indented where that can be undone, as it can for the compact JSON that formats write.
 pub(crate) fn readable(payload: &[u8]) -> Vec<u8> {
     let indented = json::indented(payload);
-    if json::compact(&indented) == payload {
-        indented
-    } else {
-        payload.to_vec()
-    }
+    if json::compact(&indented) == payload { indented } else { payload.to_vec() }
 }
 
 fn stem(record: &Record) -> Result<String> {
@@ -124,15 +111,9 @@ fn stem(record: &Record) -> Result<String> {
         (Target::Run, None) => 1,
         _ => 0,
     };
-    names::stems(&record.target, &record.key)
-        .into_iter()
-        .nth(wanted)
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("naming the files of {}", record.key.full),
-            )
-        })
+    names::stems(&record.target, &record.key).into_iter().nth(wanted).ok_or_else(|| {
+        Error::new(ErrorKind::Internal, format!("naming the files of {}", record.key.full))
+    })
 }
 
 /// The new content takes the old one's place at once.

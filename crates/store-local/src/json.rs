@@ -52,11 +52,7 @@ pub(crate) fn compact(json: &[u8]) -> Vec<u8> {
 /// What [`indented`] was made of, where it was compact; other bytes as they are.
 pub(crate) fn restored(json: Vec<u8>) -> Vec<u8> {
     let compact = compact(&json);
-    if indented(&compact) == json {
-        compact
-    } else {
-        json
-    }
+    if indented(&compact) == json { compact } else { json }
 }
 
 fn new_line(out: &mut Vec<u8>, depth: usize) {
@@ -104,4 +100,56 @@ fn string_length(json: &[u8]) -> usize {
         }
     }
     json.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{compact, indented, restored};
+
+    fn check(json: &str, expected: &str) {
+        let text = String::from_utf8(indented(json.as_bytes())).unwrap();
+        assert_eq!(text, format!("{expected}\n"));
+        assert_eq!(restored(text.into_bytes()), json.as_bytes());
+    }
+
+    #[test]
+    fn indents_and_takes_it_away() {
+        check("{}", "{}");
+        check("[]", "[]");
+        check(
+            r#"{"a":[1,-2.50e3],"b":{}}"#,
+            "{\n  \"a\": [\n    1,\n    -2.50e3\n  ],\n  \"b\": {}\n}",
+        );
+        check(r#"{"z":1,"a":"{ \\\" : , }"}"#, "{\n  \"z\": 1,\n  \"a\": \"{ \\\\\\\" : , }\"\n}");
+        check(r#""just\ttext""#, r#""just\ttext""#);
+    }
+
+    #[test]
+    fn deep_input_makes_no_huge_output() {
+        let deep = "[".repeat(10_000);
+        assert!(indented(deep.as_bytes()).len() < 200 * deep.len());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_compact_comes_back(
+            pairs in prop::collection::vec((any::<String>(), any::<f64>(), any::<bool>()), 0..8)
+        ) {
+            let members: Vec<String> = pairs
+                .iter()
+                .map(|(text, number, flag)| format!("{text:?}:[[{number:e},{text:?}],{{}},{flag}]"))
+                .collect();
+            let json = format!("{{{}}}", members.join(",")).into_bytes();
+            prop_assert_eq!(restored(indented(&json)), json);
+        }
+
+        #[test]
+        fn any_bytes_do_no_harm(bytes: Vec<u8>) {
+            let compacted = compact(&bytes);
+            prop_assert!(compacted.len() <= bytes.len());
+            let _ = restored(indented(&bytes));
+        }
+    }
 }

@@ -61,10 +61,7 @@ impl LocalStore {
     /// Keeps records in `dir`, which is made when the first one comes.
     #[must_use]
     pub fn new(dir: impl AsRef<Path>) -> Self {
-        Self {
-            dir: dir.as_ref().to_owned(),
-            writing: Arc::default(),
-        }
+        Self { dir: dir.as_ref().to_owned(), writing: Arc::default() }
     }
 
     /// The folder.
@@ -93,11 +90,7 @@ impl Store for LocalStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            dsse: true,
-            detached: true,
-            unsigned: true,
-        }
+        Capabilities { dsse: true, detached: true, unsigned: true }
     }
 
     /// # Errors
@@ -109,11 +102,7 @@ impl Store for LocalStore {
         let alone = self.writing.lock().await;
         let changed = blocking(move || files.write(&dir)).await?;
         drop(alone);
-        Ok(if changed {
-            Outcome::Stored { location }
-        } else {
-            Outcome::AlreadyStored { location }
-        })
+        Ok(if changed { Outcome::Stored { location } } else { Outcome::AlreadyStored { location } })
     }
 }
 
@@ -127,10 +116,7 @@ impl ReadBack for LocalStore {
         let stems = names::stems(query.target, query.key);
         blocking(move || {
             let records = stems.into_iter().map(|stem| read::record(&dir, &stem));
-            records
-                .filter_map(Result::transpose)
-                .map(|record| Ok(record?.stored))
-                .collect()
+            records.filter_map(Result::transpose).map(|record| Ok(record?.stored)).collect()
         })
         .await
     }

@@ -62,10 +62,7 @@ fn visit(dir: &Path, depth: usize, found: &mut Vec<Listed>) -> Result<()> {
 /// The stem of a file that holds a payload, as this store names them.
 fn stem(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
-    if [ENVELOPE, BUNDLE]
-        .into_iter()
-        .any(|other| name.ends_with(&format!(".{other}")))
-    {
+    if [ENVELOPE, BUNDLE].into_iter().any(|other| name.ends_with(&format!(".{other}"))) {
         return None;
     }
     let stem = name.strip_suffix(PAYLOAD)?.strip_suffix('.')?;

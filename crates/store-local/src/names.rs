@@ -24,13 +24,7 @@ pub(crate) const STATUS: &str = "status";
 /// Where something had to be changed to be safe, a hash of all of it follows after a `~`, which no unchanged
 /// name holds.
 pub(crate) fn run_dir(run: &RunRef) -> PathBuf {
-    let RunRef {
-        kind,
-        namespace,
-        name,
-        uid,
-        ..
-    } = run;
+    let RunRef { kind, namespace, name, uid, .. } = run;
     let own = format!("{}-{name}-{uid}", kind.as_lower());
     let folder = if is_safe(name) && is_safe(uid) {
         own
@@ -74,16 +68,12 @@ const fn is_safe_char(character: char) -> bool {
 
 /// The text with what is not safe replaced, and cut.
 fn safe(text: &str) -> String {
-    let safe: String = text
-        .chars()
-        .take(LONGEST)
-        .map(|c| if is_safe_char(c) { c } else { '_' })
-        .collect();
-    // A name of dots alone is not a name, and a leading one hides the file.
-    if safe.starts_with('.') {
-        safe.replacen('.', "_", 1)
-    } else {
-        safe
+    let safe: String =
+        text.chars().take(LONGEST).map(|c| if is_safe_char(c) { c } else { '_' }).collect();
+    // Dots alone are no name, a leading one hides the file, and a leading dash looks like an option.
+    match safe.strip_prefix(['.', '-']) {
+        Some(rest) => format!("_{rest}"),
+        None => safe,
     }
 }
 

@@ -43,11 +43,7 @@ pub(crate) fn record(dir: &Path, stem: &str) -> Result<Option<LocalRecord>> {
     };
     let bundle = folder.bundle(stored.signed.as_ref())?;
     let public_key = folder.public_key()?;
-    Ok(Some(LocalRecord {
-        stored,
-        bundle,
-        public_key,
-    }))
+    Ok(Some(LocalRecord { stored, bundle, public_key }))
 }
 
 struct Folder<'a> {
@@ -57,10 +53,7 @@ struct Folder<'a> {
 
 impl Folder<'_> {
     fn path(&self, extension: &str) -> String {
-        self.dir
-            .join(format!("{}.{extension}", self.stem))
-            .display()
-            .to_string()
+        self.dir.join(format!("{}.{extension}", self.stem)).display().to_string()
     }
 
     /// `None` where there is no such file.
@@ -73,9 +66,7 @@ impl Folder<'_> {
             Err(error) => return Err(failed(&what(), error)),
         };
         let mut bytes = Vec::new();
-        file.take(MAX_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| failed(&what(), e))?;
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| failed(&what(), e))?;
         if bytes.len() as u64 > MAX_FILE {
             let why = format!("{} is over {MAX_FILE} bytes", path.display());
             return Err(Error::new(ErrorKind::TooLarge, why));
@@ -122,11 +113,7 @@ impl Folder<'_> {
         let same = match (&bundle.content, signed) {
             (Content::DsseEnvelope(ours), Some(Signed::Dsse(envelope))) => {
                 let sigs = |envelope: &Envelope| -> Vec<Bytes> {
-                    envelope
-                        .signatures
-                        .iter()
-                        .map(|signature| signature.sig.clone())
-                        .collect()
+                    envelope.signatures.iter().map(|signature| signature.sig.clone()).collect()
                 };
                 ours.payload_type == envelope.payload_type
                     && ours.payload == envelope.payload
@@ -154,9 +141,6 @@ impl Folder<'_> {
     }
 
     fn unreadable(&self, extension: &str) -> Error {
-        Error::new(
-            ErrorKind::InvalidInput,
-            format!("reading {}", self.path(extension)),
-        )
+        Error::new(ErrorKind::InvalidInput, format!("reading {}", self.path(extension)))
     }
 }

@@ -45,11 +45,7 @@ impl Store for TektonStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            dsse: true,
-            detached: true,
-            unsigned: true,
-        }
+        Capabilities { dsse: true, detached: true, unsigned: true }
     }
 
     /// # Errors
@@ -60,13 +56,8 @@ impl Store for TektonStore {
         let names = Names::of(&record.key)?;
         let annotations = annotations_of(record, &names);
         let has = &record.run.annotations;
-        if annotations
-            .iter()
-            .all(|(name, value)| has.get(name) == Some(value))
-        {
-            return Ok(Outcome::AlreadyStored {
-                location: location(record.into(), &names),
-            });
+        if annotations.iter().all(|(name, value)| has.get(name) == Some(value)) {
+            return Ok(Outcome::AlreadyStored { location: location(record.into(), &names) });
         }
         annotations::check_fits(&record.run, &annotations)
             .map_err(|error| error.context(format!("keeping {} on its run", record.target)))?;
@@ -99,10 +90,7 @@ fn annotations_of(record: &Record, names: &Names) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::from([(names.payload.clone(), payload)]);
     let others = [
         (&names.signature, signature),
-        (
-            &names.certificate,
-            certificate.map(|pem| STANDARD.encode(pem)),
-        ),
+        (&names.certificate, certificate.map(|pem| STANDARD.encode(pem))),
         (&names.chain, chain.map(|pem| STANDARD.encode(pem))),
     ];
     for (name, value) in others {

@@ -15,13 +15,7 @@ pub(crate) fn record(run: &RunRef, names: &Names, location: String) -> Result<Ve
     let signed = bytes(run, &names.signature)?.map(signed);
     let certificate = text(run, &names.certificate)?;
     let chain = text(run, &names.chain)?;
-    Ok(vec![Stored {
-        location,
-        payload,
-        signed,
-        certificate,
-        chain,
-    }])
+    Ok(vec![Stored { location, payload, signed, certificate, chain }])
 }
 
 /// What is an envelope's JSON is an envelope; every other signature is detached.
@@ -36,9 +30,7 @@ fn bytes(run: &RunRef, name: &str) -> Result<Option<Bytes>> {
     let Some(value) = run.annotations.get(name).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
-    let decoded = STANDARD
-        .decode(value)
-        .map_err(|e| unreadable(run, name).with_source(e))?;
+    let decoded = STANDARD.decode(value).map_err(|e| unreadable(run, name).with_source(e))?;
     Ok(Some(decoded.into()))
 }
 
@@ -52,8 +44,5 @@ fn text(run: &RunRef, name: &str) -> Result<Option<String>> {
 }
 
 fn unreadable(run: &RunRef, name: &str) -> Error {
-    Error::new(
-        ErrorKind::InvalidInput,
-        format!("reading annotation {name} of {run}"),
-    )
+    Error::new(ErrorKind::InvalidInput, format!("reading annotation {name} of {run}"))
 }

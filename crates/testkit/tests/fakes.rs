@@ -24,11 +24,7 @@ async fn memory_store() {
 
 #[tokio::test]
 async fn memory_store_of_envelopes_only() {
-    let capabilities = Capabilities {
-        dsse: true,
-        detached: false,
-        unsigned: false,
-    };
+    let capabilities = Capabilities { dsse: true, detached: false, unsigned: false };
     store::read_back_suite(Arc::new(MemoryStore::with("memory", capabilities))).await;
 }
 

@@ -31,10 +31,7 @@ pub fn verify_bundle(
     expected: BundleContent<'_>,
     keys: &[PublicKey],
 ) -> Result<Verified> {
-    if matches!(
-        bundle.verification_material.key,
-        KeyMaterial::Certificate(_)
-    ) {
+    if matches!(bundle.verification_material.key, KeyMaterial::Certificate(_)) {
         return Err(Error::new(
             ErrorKind::Unsupported,
             "the bundle was signed with a certificate: it is not verified with a key",
@@ -43,20 +40,18 @@ pub fn verify_bundle(
     match (&bundle.content, expected) {
         (Content::DsseEnvelope(envelope), BundleContent::Envelope { payload_type }) => {
             if envelope.signatures.len() != 1 {
-                return Err(failed(
-                    "signature: the envelope of a bundle has exactly one",
-                ));
+                return Err(failed("signature: the envelope of a bundle has exactly one"));
             }
             verify_envelope(envelope, payload_type, keys)
         }
         (Content::MessageSignature(signature), BundleContent::Message(message)) => {
             verify_detached(message, &signature.signature, keys)
         }
-        (Content::DsseEnvelope(_), BundleContent::Message(_)) => Err(failed(
-            "content: the bundle holds an envelope, expected is a message signature",
-        )),
-        (Content::MessageSignature(_), BundleContent::Envelope { .. }) => Err(failed(
-            "content: the bundle holds a message signature, expected is an envelope",
-        )),
+        (Content::DsseEnvelope(_), BundleContent::Message(_)) => {
+            Err(failed("content: the bundle holds an envelope, expected is a message signature"))
+        }
+        (Content::MessageSignature(_), BundleContent::Envelope { .. }) => {
+            Err(failed("content: the bundle holds a message signature, expected is an envelope"))
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Envelopes and detached signatures, against any of several keys.
 
 use chains_core::dsse::Envelope;
-use chains_core::{Error, ErrorKind, PublicKey, Result, SignatureAlgorithm};
+use chains_core::{Error, ErrorKind, PublicKey, Result, SignatureAlgorithm, Signed, Stored};
 
 use crate::{failed, quoted, verify_any};
 
@@ -42,15 +42,10 @@ pub fn verify_envelope(
         return Err(failed("signature: the envelope has none"));
     }
     if count > MAX_SIGNATURES {
-        return Err(failed(format!(
-            "signature: the envelope has {count}, over {MAX_SIGNATURES}"
-        )));
+        return Err(failed(format!("signature: the envelope has {count}, over {MAX_SIGNATURES}")));
     }
     let message = envelope.pae();
-    let signatures = envelope
-        .signatures
-        .iter()
-        .map(|signature| signature.sig.as_ref());
+    let signatures = envelope.signatures.iter().map(|signature| signature.sig.as_ref());
     find(keys, &message, signatures)?.ok_or_else(|| explain(envelope, keys))
 }
 
@@ -61,10 +56,24 @@ pub fn verify_envelope(
 pub fn verify_detached(message: &[u8], signature: &[u8], keys: &[PublicKey]) -> Result<Verified> {
     find(keys, message, std::iter::once(signature))?.ok_or_else(|| {
         let ids = ids(keys);
-        failed(format!(
-            "signature: it is not by {ids} over these bytes: either has been changed"
-        ))
+        failed(format!("signature: it is not by {ids} over these bytes: either has been changed"))
     })
+}
+
+/// Checks what a store gave back: that its payload is the one that is signed, and signed by one of the keys.
+///
+/// # Errors
+/// As for [`verify_envelope`] and [`verify_detached`]; [`ErrorKind::Verification`] where the payload beside an
+/// envelope is not the one in it, or where there is no signature at all.
+pub fn verify_stored(stored: &Stored, payload_type: &str, keys: &[PublicKey]) -> Result<Verified> {
+    match &stored.signed {
+        None => Err(failed("signature: there is none, the record was stored unsigned")),
+        Some(Signed::Detached(signature)) => verify_detached(&stored.payload, signature, keys),
+        Some(Signed::Dsse(envelope)) if envelope.payload != stored.payload => {
+            Err(failed("payload: the one that is stored is not the one in the envelope"))
+        }
+        Some(Signed::Dsse(envelope)) => verify_envelope(envelope, payload_type, keys),
+    }
 }
 
 fn find<'a>(
@@ -73,20 +82,13 @@ fn find<'a>(
     signatures: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Option<Verified>> {
     if keys.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Key,
-            "no key was given to verify with",
-        ));
+        return Err(Error::new(ErrorKind::Key, "no key was given to verify with"));
     }
     for signature in signatures {
         for (key_index, key) in keys.iter().enumerate() {
             if let Ok(algorithm) = verify_any(key, message, signature) {
                 let key_id = key.id().to_owned();
-                return Ok(Some(Verified {
-                    key_id,
-                    key_index,
-                    algorithm,
-                }));
+                return Ok(Some(Verified { key_id, key_index, algorithm }));
             }
         }
     }
@@ -96,10 +98,7 @@ fn find<'a>(
 /// Why no signature holds: made with another key, as far as its key id can be believed, or wrong.
 fn explain(envelope: &Envelope, keys: &[PublicKey]) -> Error {
     let claims_ours = |id: &str| id.is_empty() || keys.iter().any(|key| key.id() == id);
-    let claimed = envelope
-        .signatures
-        .iter()
-        .find(|signature| claims_ours(&signature.keyid));
+    let claimed = envelope.signatures.iter().find(|signature| claims_ours(&signature.keyid));
     failed(match claimed {
         Some(signature) if signature.keyid.is_empty() => format!(
             "signature: none is by {} over this payload: either has been changed",
@@ -110,24 +109,13 @@ fn explain(envelope: &Envelope, keys: &[PublicKey]) -> Error {
             quoted(&signature.keyid)
         ),
         None => {
-            let others: Vec<_> = envelope
-                .signatures
-                .iter()
-                .take(3)
-                .map(|s| quoted(&s.keyid))
-                .collect();
-            format!(
-                "signature: none is by {}, only by {}",
-                ids(keys),
-                others.join(", ")
-            )
+            let others: Vec<_> =
+                envelope.signatures.iter().take(3).map(|s| quoted(&s.keyid)).collect();
+            format!("signature: none is by {}, only by {}", ids(keys), others.join(", "))
         }
     })
 }
 
 fn ids(keys: &[PublicKey]) -> String {
-    keys.iter()
-        .map(PublicKey::id)
-        .collect::<Vec<_>>()
-        .join(" or ")
+    keys.iter().map(PublicKey::id).collect::<Vec<_>>().join(" or ")
 }

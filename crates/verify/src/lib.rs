@@ -5,6 +5,7 @@
 //! | a signature whose algorithm is known | [`verify`] |
 //! | a stored signature, which does not tell its algorithm | [`verify_any`] |
 //! | a DSSE envelope | [`verify_envelope`] |
+//! | what a store gave back | [`verify_stored`] |
 //! | a Sigstore bundle | [`verify_bundle`] |
 //! | which artifacts an in-toto statement speaks of | [`Statement`] |
 //! | which image a simple signing document speaks of | [`SimpleSigning`] |
@@ -20,7 +21,7 @@ mod simple_signing;
 mod statement;
 
 pub use bundle::{BundleContent, verify_bundle};
-pub use envelope::{Verified, verify_detached, verify_envelope};
+pub use envelope::{Verified, verify_detached, verify_envelope, verify_stored};
 pub use signature::{candidates, verify, verify_any};
 pub use simple_signing::SimpleSigning;
 pub use statement::{Statement, check_subject};

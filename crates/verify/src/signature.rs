@@ -55,12 +55,9 @@ pub const fn candidates(key: KeyAlgorithm) -> &'static [SignatureAlgorithm] {
         KeyAlgorithm::EcdsaP384 => &[A::EcdsaP384Sha256, A::EcdsaP384Sha384],
         KeyAlgorithm::EcdsaP521 => &[A::EcdsaP521Sha256, A::EcdsaP521Sha512],
         KeyAlgorithm::Ed25519 => &[A::Ed25519],
-        KeyAlgorithm::Rsa => &[
-            A::RsaPkcs1Sha256,
-            A::RsaPssSha256,
-            A::RsaPkcs1Sha512,
-            A::RsaPssSha512,
-        ],
+        KeyAlgorithm::Rsa => {
+            &[A::RsaPkcs1Sha256, A::RsaPssSha256, A::RsaPkcs1Sha512, A::RsaPssSha512]
+        }
         // A kind of key that this version cannot verify with.
         _ => &[],
     }

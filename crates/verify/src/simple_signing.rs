@@ -69,15 +69,11 @@ impl SimpleSigning {
     pub fn check(&self, manifest: &Digest) -> Result<()> {
         if self.document_type != TYPE {
             let found = quoted(&self.document_type);
-            return Err(failed(format!(
-                "document type: it is {found}, expected is {TYPE:?}"
-            )));
+            return Err(failed(format!("document type: it is {found}, expected is {TYPE:?}")));
         }
         if self.manifest_digest != manifest.to_string() {
             let found = quoted(&self.manifest_digest);
-            return Err(failed(format!(
-                "image digest: {found} is signed, not {manifest}"
-            )));
+            return Err(failed(format!("image digest: {found} is signed, not {manifest}")));
         }
         Ok(())
     }

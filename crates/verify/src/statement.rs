@@ -10,10 +10,7 @@ use serde::Deserialize;
 
 use crate::{failed, quoted};
 
-const TYPES: [&str; 2] = [
-    "https://in-toto.io/Statement/v0.1",
-    "https://in-toto.io/Statement/v1",
-];
+const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"];
 
 /// What an in-toto statement says besides its predicate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,23 +59,14 @@ impl Statement {
         })?;
         if !TYPES.contains(&raw.statement_type.as_str()) {
             let found = quoted(&raw.statement_type);
-            return Err(failed(format!(
-                "statement type: {found} is not an in-toto statement"
-            )));
+            return Err(failed(format!("statement type: {found} is not an in-toto statement")));
         }
-        let subject = |raw: RawSubject| Subject {
-            name: raw.name,
-            digest: raw.digest.unwrap_or_default(),
-        };
+        let subject =
+            |raw: RawSubject| Subject { name: raw.name, digest: raw.digest.unwrap_or_default() };
         Ok(Self {
             statement_type: raw.statement_type,
             predicate_type: raw.predicate_type,
-            subjects: raw
-                .subject
-                .unwrap_or_default()
-                .into_iter()
-                .map(subject)
-                .collect(),
+            subjects: raw.subject.unwrap_or_default().into_iter().map(subject).collect(),
         })
     }
 
@@ -91,9 +79,7 @@ impl Statement {
             return Ok(());
         }
         let found = quoted(&self.predicate_type);
-        Err(failed(format!(
-            "predicate type: the statement has {found}, expected is {expected:?}"
-        )))
+        Err(failed(format!("predicate type: the statement has {found}, expected is {expected:?}")))
     }
 }
 
@@ -103,12 +89,8 @@ impl Statement {
 /// [`ErrorKind::Verification`] where no subject has it, telling what the statement speaks of instead.
 pub fn check_subject<'a>(statement: &'a Statement, digest: &Digest) -> Result<&'a Subject> {
     let algorithm = digest.algorithm().as_str();
-    let matches = |subject: &&Subject| {
-        subject
-            .digest
-            .get(algorithm)
-            .is_some_and(|hex| hex == digest.hex())
-    };
+    let matches =
+        |subject: &&Subject| subject.digest.get(algorithm).is_some_and(|hex| hex == digest.hex());
     statement.subjects.iter().find(matches).ok_or_else(|| {
         let others: Vec<_> = statement
             .subjects
@@ -121,8 +103,6 @@ pub fn check_subject<'a>(statement: &'a Statement, digest: &Digest) -> Result<&'
             [] => "nothing".to_owned(),
             some => some.join(", "),
         };
-        failed(format!(
-            "subject: the statement does not speak of {digest} but of {spoken_of}"
-        ))
+        failed(format!("subject: the statement does not speak of {digest} but of {spoken_of}"))
     })
 }
