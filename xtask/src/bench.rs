@@ -34,10 +34,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     let chosen = |name: &str| args.is_empty() || args.iter().any(|arg| name.contains(arg.as_str()));
     let mut rows = Vec::new();
-    for package in workspace::packages()?
-        .iter()
-        .filter(|package| chosen(&package.name))
-    {
+    for package in workspace::packages()?.iter().filter(|package| chosen(&package.name)) {
         rows.extend(benchmarks(package)?);
     }
     if chosen(PROCESS) {
@@ -50,10 +47,8 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 /// Runs the benchmarks of a package.
 fn benchmarks(package: &Package) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let benches = package
-        .targets
-        .iter()
-        .filter(|target| target.kind.iter().any(|kind| kind == "bench"));
+    let benches =
+        package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bench"));
     for bench in benches {
         eprintln!("running the benchmarks {} of {}", bench.name, package.name);
         let output = workspace::output_of(workspace::cargo().args([
@@ -73,19 +68,11 @@ fn benchmarks(package: &Package) -> Result<Vec<Row>> {
 }
 
 fn print(rows: &[Row]) {
-    let width = rows
-        .iter()
-        .map(|row| row.what.chars().count())
-        .max()
-        .unwrap_or_default();
+    let width = rows.iter().map(|row| row.what.chars().count()).max().unwrap_or_default();
     println!("{:<width$}  {:>10}  {:>10}", "what", "measured", "goal");
     for row in rows {
         let goal = row.goal.map_or(String::new(), |goal| format!("≤ {goal}"));
         let missed = if row.is_missed() { "  missed" } else { "" };
-        println!(
-            "{:<width$}  {:>10}  {goal:>10}{missed}",
-            row.what,
-            row.measured.to_string()
-        );
+        println!("{:<width$}  {:>10}  {goal:>10}{missed}", row.what, row.measured.to_string());
     }
 }

@@ -17,12 +17,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 /// A command: its name, what it does, its help, and how to run it from the root of the workspace.
-type Command = (
-    &'static str,
-    &'static str,
-    &'static str,
-    fn(&[String]) -> Result<ExitCode>,
-);
+type Command = (&'static str, &'static str, &'static str, fn(&[String]) -> Result<ExitCode>);
 
 /// Every command, one line each.
 const COMMANDS: &[Command] = &[
@@ -32,24 +27,9 @@ const COMMANDS: &[Command] = &[
         tidy::HELP,
         tidy::run,
     ),
-    (
-        "docs",
-        "writes the pages of docs/ that are made from code",
-        docs::HELP,
-        docs::run,
-    ),
-    (
-        "bench",
-        "measures, and prints one table with the goals beside",
-        bench::HELP,
-        bench::run,
-    ),
-    (
-        "e2e",
-        "runs the end-to-end cases against real peers",
-        e2e::HELP,
-        e2e::run,
-    ),
+    ("docs", "writes the pages of docs/ that are made from code", docs::HELP, docs::run),
+    ("bench", "measures, and prints one table with the goals beside", bench::HELP, bench::run),
+    ("e2e", "runs the end-to-end cases against real peers", e2e::HELP, e2e::run),
 ];
 
 fn main() -> ExitCode {

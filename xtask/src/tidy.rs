@@ -39,19 +39,11 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn new(path: &str, line: Option<usize>, message: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            message: message.into(),
-            warning: false,
-        }
+        Self { path: path.to_owned(), line, message: message.into(), warning: false }
     }
 
     fn warning(path: &str, message: impl Into<String>) -> Self {
-        Self {
-            warning: true,
-            ..Self::new(path, None, message)
-        }
+        Self { warning: true, ..Self::new(path, None, message) }
     }
 }
 
@@ -78,16 +70,8 @@ pub(crate) fn run(_args: &[String]) -> Result<ExitCode> {
         println!("{finding}");
     }
     let failed = findings.iter().filter(|finding| !finding.warning).count();
-    println!(
-        "{} files: {failed} faults, {} warnings",
-        files.len(),
-        findings.len() - failed
-    );
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    println!("{} files: {failed} faults, {} warnings", files.len(), findings.len() - failed);
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Everything that can be said of one file.

@@ -10,9 +10,7 @@ use serde::Deserialize;
 pub(crate) fn enter_root() -> Result<()> {
     let manifest = std::env::var("CARGO_MANIFEST_DIR")
         .context("read CARGO_MANIFEST_DIR: run this as `cargo xtask`")?;
-    let root = Path::new(&manifest)
-        .parent()
-        .context("find the folder above xtask")?;
+    let root = Path::new(&manifest).parent().context("find the folder above xtask")?;
     std::env::set_current_dir(root).with_context(|| format!("enter {}", root.display()))
 }
 
@@ -21,11 +19,7 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String> {
     let name = command.get_program().display().to_string();
     let output = command.output().with_context(|| format!("run {name}"))?;
     if !output.status.success() {
-        bail!(
-            "run {name}: {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("run {name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     String::from_utf8(output.stdout).with_context(|| format!("read what {name} printed"))
 }
@@ -48,10 +42,7 @@ pub(crate) struct File {
 pub(crate) fn files() -> Result<Vec<File>> {
     let listing =
         output_of(Command::new("git").args(["ls-files", "-z", "-c", "-o", "--exclude-standard"]))?;
-    let mut paths: Vec<_> = listing
-        .split('\0')
-        .filter(|path| !path.is_empty())
-        .collect();
+    let mut paths: Vec<_> = listing.split('\0').filter(|path| !path.is_empty()).collect();
     paths.sort_unstable();
     paths.dedup();
     // What is deleted and not yet committed is still listed.
@@ -59,10 +50,7 @@ pub(crate) fn files() -> Result<Vec<File>> {
     there
         .map(|path| {
             let bytes = std::fs::read(path).with_context(|| format!("read {path}"))?;
-            Ok(File {
-                path: path.to_owned(),
-                text: String::from_utf8(bytes).ok(),
-            })
+            Ok(File { path: path.to_owned(), text: String::from_utf8(bytes).ok() })
         })
         .collect()
 }

@@ -27,10 +27,7 @@ pub(crate) fn together(draft: &Draft) -> Vec<Fault> {
 type Named<'a> = (&'static str, &'a ArtifactDraft);
 
 fn runs(draft: &Draft) -> [Named<'_>; 2] {
-    [
-        ("artifacts.taskrun", &draft.taskrun),
-        ("artifacts.pipelinerun", &draft.pipelinerun),
-    ]
+    [("artifacts.taskrun", &draft.taskrun), ("artifacts.pipelinerun", &draft.pipelinerun)]
 }
 
 fn images(draft: &Draft) -> Named<'_> {
@@ -101,18 +98,11 @@ fn missing_for_storage(draft: &Draft, storage: StorageName) -> Vec<&'static str>
         StorageName::PubSub => &[
             ("storage.pubsub.provider", draft.pubsub_provider.is_some()),
             ("storage.pubsub.topic", draft.pubsub_topic.is_some()),
-            (
-                "storage.pubsub.kafka.bootstrap.servers",
-                !kafka || !draft.kafka_servers.is_empty(),
-            ),
+            ("storage.pubsub.kafka.bootstrap.servers", !kafka || !draft.kafka_servers.is_empty()),
         ],
         StorageName::Archivista => &[("storage.archivista.url", draft.archivista_url.is_some())],
     };
-    needs
-        .iter()
-        .filter(|(_, is_set)| !is_set)
-        .map(|(key, _)| *key)
-        .collect()
+    needs.iter().filter(|(_, is_set)| !is_set).map(|(key, _)| *key).collect()
 }
 
 fn check_kms(draft: &Draft, by: &str, faults: &mut Vec<Fault>) {

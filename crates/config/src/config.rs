@@ -67,19 +67,13 @@ impl Config {
     /// The stores that an enabled artifact names.
     #[must_use]
     pub fn storages_in_use(&self) -> BTreeSet<StorageName> {
-        self.artifacts
-            .enabled()
-            .flat_map(|artifact| artifact.storage.iter().copied())
-            .collect()
+        self.artifacts.enabled().flat_map(|artifact| artifact.storage.iter().copied()).collect()
     }
 
     /// The signers that an enabled artifact names.
     #[must_use]
     pub fn signers_in_use(&self) -> BTreeSet<SignerName> {
-        self.artifacts
-            .enabled()
-            .map(|artifact| artifact.signer)
-            .collect()
+        self.artifacts.enabled().map(|artifact| artifact.signer).collect()
     }
 }
 
@@ -109,9 +103,7 @@ pub struct Artifacts {
 
 impl Artifacts {
     fn enabled(&self) -> impl Iterator<Item = &Artifact> {
-        [&self.taskrun, &self.pipelinerun, &self.oci]
-            .into_iter()
-            .filter(|one| one.is_enabled())
+        [&self.taskrun, &self.pipelinerun, &self.oci].into_iter().filter(|one| one.is_enabled())
     }
 }
 

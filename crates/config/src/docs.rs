@@ -51,10 +51,7 @@ fn row(key: &Key) -> String {
         Default::Decided(words) => words.to_owned(),
     };
     let ours = if key.ours { " (*ours*)" } else { "" };
-    format!(
-        "| `{name}`{ours} | {} | {default} | {meaning} |\n",
-        values(key.values)
-    )
+    format!("| `{name}`{ours} | {} | {default} | {meaning} |\n", values(key.values))
 }
 
 fn values(values: Values) -> String {

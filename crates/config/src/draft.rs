@@ -121,9 +121,7 @@ impl Draft {
                 mode: self.transparency.unwrap_or(TransparencyMode::Disabled),
                 url: url(self.transparency_url),
             },
-            filter: Filter {
-                managed_by: self.managed_by,
-            },
+            filter: Filter { managed_by: self.managed_by },
             settings,
         }
     }
@@ -151,9 +149,7 @@ impl Draft {
             }),
             pubsub: self.pubsub(),
             archivista: self.archivista_url.take().map(|url| Archivista { url }),
-            local: LocalStorage {
-                path: std::mem::take(&mut self.local_path),
-            },
+            local: LocalStorage { path: std::mem::take(&mut self.local_path) },
         }
     }
 
@@ -164,10 +160,7 @@ impl Draft {
             PubSubKind::Kafka if bootstrap_servers.is_empty() => return None,
             PubSubKind::Kafka => PubSubProvider::Kafka { bootstrap_servers },
         };
-        Some(PubSub {
-            provider,
-            topic: self.pubsub_topic.take()?,
-        })
+        Some(PubSub { provider, topic: self.pubsub_topic.take()? })
     }
 
     fn signers(&mut self) -> Signers {
@@ -181,10 +174,7 @@ impl Draft {
                 role: self.oidc_role.take(),
                 token_path: std::mem::take(&mut self.oidc_token_path),
             },
-            spire: self
-                .spire_socket
-                .take()
-                .map(|socket| KmsSpire { socket, audience }),
+            spire: self.spire_socket.take().map(|socket| KmsSpire { socket, audience }),
         };
         Signers {
             x509: X509 {

@@ -18,20 +18,12 @@ pub struct Fault {
 impl Fault {
     /// A fault of a key.
     pub(crate) fn of(key: &str, message: impl Into<String>) -> Self {
-        Self {
-            key: Some(shorten(key)),
-            message: message.into(),
-            suggestion: None,
-        }
+        Self { key: Some(shorten(key)), message: message.into(), suggestion: None }
     }
 
     /// A fault of the text as a whole.
     pub(crate) fn whole(message: impl Into<String>) -> Self {
-        Self {
-            key: None,
-            message: message.into(),
-            suggestion: None,
-        }
+        Self { key: None, message: message.into(), suggestion: None }
     }
 }
 
@@ -55,11 +47,7 @@ pub struct Faults(Vec<Fault>);
 impl Faults {
     /// `Ok` where there are none.
     pub(crate) fn check(faults: Vec<Fault>) -> Result<(), Self> {
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(faults))
-        }
+        if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }
     }
 
     /// The faults: first those of unknown keys, then of values, then of values that do not go

@@ -86,17 +86,11 @@ impl Key {
     }
 
     pub(crate) const fn default(self, value: &'static str) -> Self {
-        Self {
-            default: Default::Value(value),
-            ..self
-        }
+        Self { default: Default::Value(value), ..self }
     }
 
     pub(crate) const fn decided(self, words: &'static str) -> Self {
-        Self {
-            default: Default::Decided(words),
-            ..self
-        }
+        Self { default: Default::Decided(words), ..self }
     }
 
     pub(crate) const fn ours(self) -> Self {
@@ -104,30 +98,18 @@ impl Key {
     }
 
     pub(crate) const fn secret(self) -> Self {
-        Self {
-            secret: true,
-            ..self
-        }
+        Self { secret: true, ..self }
     }
 
     pub(crate) const fn may_be_empty(self) -> Self {
-        Self {
-            may_be_empty: true,
-            ..self
-        }
+        Self { may_be_empty: true, ..self }
     }
 }
 
 /// Keys of old releases of the reference, which its present release ignores, with their successors.
 static RETIRED: &[(&str, &str)] = &[
-    (
-        "artifacts.taskrun.formats.enabled",
-        "artifacts.taskrun.format",
-    ),
-    (
-        "artifacts.taskrun.storage.enabled",
-        "artifacts.taskrun.storage",
-    ),
+    ("artifacts.taskrun.formats.enabled", "artifacts.taskrun.format"),
+    ("artifacts.taskrun.storage.enabled", "artifacts.taskrun.storage"),
     ("formats.enabled-formats", "artifacts.taskrun.format"),
     ("signer.x509.kmsRef", "signers.kms.kmsref"),
     ("signers.kms.auth.path", "signers.kms.auth.oidc.path"),
@@ -158,16 +140,10 @@ pub(crate) fn unknown<'a>(names: impl Iterator<Item = &'a String>) -> Vec<Fault>
 fn unknown_key(name: &str, suggest: bool) -> Fault {
     if let Some((_, successor)) = RETIRED.iter().find(|(old, _)| *old == name) {
         let message = "a key of old releases that is no longer read";
-        return Fault {
-            suggestion: Some((*successor).to_owned()),
-            ..Fault::of(name, message)
-        };
+        return Fault { suggestion: Some((*successor).to_owned()), ..Fault::of(name, message) };
     }
     let suggestion = if suggest { nearest(name) } else { None };
-    Fault {
-        suggestion: suggestion.map(str::to_owned),
-        ..Fault::of(name, "unknown key")
-    }
+    Fault { suggestion: suggestion.map(str::to_owned), ..Fault::of(name, "unknown key") }
 }
 
 /// The key with the fewest edits between, unless that would be more than half of it.

@@ -81,9 +81,7 @@ struct Value {
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Value")
-            .field("origin", &self.origin)
-            .finish_non_exhaustive()
+        f.debug_struct("Value").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
@@ -145,10 +143,7 @@ impl Layers {
                 origin,
             });
         }
-        let at_fault: BTreeSet<_> = faults
-            .iter()
-            .filter_map(|fault| fault.key.clone())
-            .collect();
+        let at_fault: BTreeSet<_> = faults.iter().filter_map(|fault| fault.key.clone()).collect();
         // A value that cannot be read is told once: what depends on it is not a second fault.
         let depending = check::together(&draft);
         faults.extend(
@@ -165,11 +160,8 @@ impl Layers {
             return (key.default.value(), Origin::Default);
         };
         let text = value.text.trim();
-        let text = if text.is_empty() && !key.may_be_empty {
-            key.default.value()
-        } else {
-            Some(text)
-        };
+        let text =
+            if text.is_empty() && !key.may_be_empty { key.default.value() } else { Some(text) };
         (text, value.origin)
     }
 }
@@ -183,9 +175,5 @@ fn refusal(key: &Key, text: &str, why: &str) -> String {
 }
 
 fn shown(key: &Key, text: &str) -> String {
-    if key.secret {
-        REDACTED.to_owned()
-    } else {
-        without_userinfo(text)
-    }
+    if key.secret { REDACTED.to_owned() } else { without_userinfo(text) }
 }

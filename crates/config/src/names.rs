@@ -57,13 +57,10 @@ pub(crate) fn one_of<T: Copy>(
     word: impl Fn(T) -> &'static str,
     text: &str,
 ) -> Result<T, String> {
-    all.iter()
-        .copied()
-        .find(|known| word(*known) == text)
-        .ok_or_else(|| {
-            let words: Vec<_> = all.iter().map(|known| word(*known)).collect();
-            format!("is not one of {}", words.join(", "))
-        })
+    all.iter().copied().find(|known| word(*known) == text).ok_or_else(|| {
+        let words: Vec<_> = all.iter().map(|known| word(*known)).collect();
+        format!("is not one of {}", words.join(", "))
+    })
 }
 
 names! {
@@ -86,13 +83,8 @@ names! {
 
 impl FormatName {
     /// The formats that runs can have.
-    pub const OF_RUNS: &[Self] = &[
-        Self::InToto,
-        Self::SlsaV1,
-        Self::SlsaV2Alpha3,
-        Self::SlsaV2Alpha4,
-        Self::Tekton,
-    ];
+    pub const OF_RUNS: &[Self] =
+        &[Self::InToto, Self::SlsaV1, Self::SlsaV2Alpha3, Self::SlsaV2Alpha4, Self::Tekton];
     /// The formats that images can have.
     pub const OF_IMAGES: &[Self] = &[Self::SimpleSigning];
 }
@@ -141,21 +133,13 @@ impl StorageName {
     #[must_use]
     pub const fn capabilities(self) -> Capabilities {
         match self {
-            Self::Tekton | Self::Gcs | Self::DocDb | Self::Local => Capabilities {
-                dsse: true,
-                detached: true,
-                unsigned: true,
-            },
-            Self::Oci | Self::Grafeas | Self::PubSub => Capabilities {
-                dsse: true,
-                detached: true,
-                unsigned: false,
-            },
-            Self::Archivista => Capabilities {
-                dsse: true,
-                detached: false,
-                unsigned: false,
-            },
+            Self::Tekton | Self::Gcs | Self::DocDb | Self::Local => {
+                Capabilities { dsse: true, detached: true, unsigned: true }
+            }
+            Self::Oci | Self::Grafeas | Self::PubSub => {
+                Capabilities { dsse: true, detached: true, unsigned: false }
+            }
+            Self::Archivista => Capabilities { dsse: true, detached: false, unsigned: false },
         }
     }
 

@@ -19,9 +19,7 @@ pub(crate) fn pairs(text: &str) -> (Pairs, Vec<Fault>) {
     let mut reader = Reader::default();
     if text.len() > MOST_BYTES {
         let bytes = text.len();
-        reader.whole(format!(
-            "has {bytes} bytes, more than {MOST_BYTES} are not read"
-        ));
+        reader.whole(format!("has {bytes} bytes, more than {MOST_BYTES} are not read"));
     } else if is_lines(text) {
         reader.lines(text);
     } else {
@@ -32,17 +30,13 @@ pub(crate) fn pairs(text: &str) -> (Pairs, Vec<Fault>) {
 
 /// Lines that matter: neither empty nor a comment.
 fn significant(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// Whether the first line that matters reads `key=…`; in YAML a colon comes first.
 fn is_lines(text: &str) -> bool {
     let in_key = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ');
-    significant(text)
-        .next()
-        .is_some_and(|line| line.trim_start_matches(in_key).starts_with('='))
+    significant(text).next().is_some_and(|line| line.trim_start_matches(in_key).starts_with('='))
 }
 
 #[derive(Default)]
@@ -62,16 +56,14 @@ impl Reader {
             let Some((key, value)) = line.split_once('=') else {
                 // The line may hold a secret: its first word is enough to find it.
                 let word = line.split_whitespace().next().unwrap_or_default();
-                self.faults
-                    .push(Fault::of(word, "is not followed by `=` and a value"));
+                self.faults.push(Fault::of(word, "is not followed by `=` and a value"));
                 continue;
             };
             let key = key.trim_end();
             if !known.insert(key) {
                 self.faults.push(Fault::of(key, "is given twice"));
             }
-            self.pairs
-                .push((key.to_owned(), value.trim_start().to_owned()));
+            self.pairs.push((key.to_owned(), value.trim_start().to_owned()));
         }
     }
 
@@ -82,10 +74,7 @@ impl Reader {
             Ok(documents) => self.documents(documents),
             Err(error) => {
                 let error = error.to_string();
-                self.whole(format!(
-                    "is not YAML: {}",
-                    error.lines().next().unwrap_or_default()
-                ));
+                self.whole(format!("is not YAML: {}", error.lines().next().unwrap_or_default()));
             }
         }
     }
@@ -114,15 +103,13 @@ impl Reader {
     fn manifest(&mut self, mut map: Map<String, Value>) {
         let kind = map.get("kind").and_then(Value::as_str).unwrap_or("nothing");
         if kind != "ConfigMap" {
-            return self.whole(format!(
-                "is a manifest of kind {}, not ConfigMap",
-                shorten(kind)
-            ));
+            let kind = shorten(kind);
+            let message = format!("is a manifest of kind {}, not ConfigMap", kind.escape_debug());
+            return self.whole(message);
         }
         if let Some(Value::Object(binary)) = map.get("binaryData") {
             let message = "is in binaryData, which is not read: put it into data";
-            self.faults
-                .extend(binary.keys().map(|key| Fault::of(key, message)));
+            self.faults.extend(binary.keys().map(|key| Fault::of(key, message)));
         }
         match map.remove("data") {
             None | Some(Value::Null) => {}
@@ -162,10 +149,7 @@ impl Reader {
 
 /// The items of a `List`, or the document itself.
 fn items(mut document: Value) -> Vec<Value> {
-    let is_list = document
-        .get("kind")
-        .and_then(Value::as_str)
-        .is_some_and(|kind| kind == "List");
+    let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind == "List");
     match document.get_mut("items").map(Value::take) {
         Some(Value::Array(items)) if is_list => items,
         _ => vec![document],

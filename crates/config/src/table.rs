@@ -11,41 +11,17 @@ use crate::values::Read;
 
 /// Every key there is.
 pub(crate) static KEYS: &[Section] = &[
-    Section {
-        title: "TaskRuns",
-        text: "",
-        keys: artifacts::TASKRUN,
-    },
-    Section {
-        title: "PipelineRuns",
-        text: "",
-        keys: artifacts::PIPELINERUN,
-    },
-    Section {
-        title: "Images",
-        text: "",
-        keys: artifacts::OCI,
-    },
-    Section {
-        title: "Provenance",
-        text: "",
-        keys: artifacts::PROVENANCE,
-    },
+    Section { title: "TaskRuns", text: "", keys: artifacts::TASKRUN },
+    Section { title: "PipelineRuns", text: "", keys: artifacts::PIPELINERUN },
+    Section { title: "Images", text: "", keys: artifacts::OCI },
+    Section { title: "Provenance", text: "", keys: artifacts::PROVENANCE },
     Section {
         title: "Which runs",
         text: "Runs whose `spec.managedBy` is unset, empty or `tekton.dev/pipeline` are always looked at.",
         keys: artifacts::FILTER,
     },
-    Section {
-        title: "Store `oci`",
-        text: "",
-        keys: stores::STORAGE_OCI,
-    },
-    Section {
-        title: "Store `gcs`",
-        text: "",
-        keys: stores::STORAGE_GCS,
-    },
+    Section { title: "Store `oci`", text: "", keys: stores::STORAGE_OCI },
+    Section { title: "Store `gcs`", text: "", keys: stores::STORAGE_GCS },
     Section {
         title: "Store `docdb`",
         text: "MongoDB's connection string comes from the first that is set of \
@@ -54,41 +30,21 @@ pub(crate) static KEYS: &[Section] = &[
                mounted Secret (`-path`, `-dir`) is watched, and keeps the password out of the ConfigMap.",
         keys: stores::STORAGE_DOCDB,
     },
-    Section {
-        title: "Store `grafeas`",
-        text: "",
-        keys: stores::STORAGE_GRAFEAS,
-    },
+    Section { title: "Store `grafeas`", text: "", keys: stores::STORAGE_GRAFEAS },
     Section {
         title: "Store `pubsub`",
         text: "The store has two names, `pubsub` and `kafka`; they mean the same.",
         keys: stores::STORAGE_PUBSUB,
     },
-    Section {
-        title: "Store `archivista`",
-        text: "",
-        keys: stores::STORAGE_ARCHIVISTA,
-    },
+    Section { title: "Store `archivista`", text: "", keys: stores::STORAGE_ARCHIVISTA },
     Section {
         title: "Store `local`",
         text: "For the command line and for networks without a registry.",
         keys: stores::STORAGE_LOCAL,
     },
-    Section {
-        title: "Transparency log",
-        text: "",
-        keys: signers::TRANSPARENCY,
-    },
-    Section {
-        title: "Signer `x509`",
-        text: "",
-        keys: signers::SIGNER_X509,
-    },
-    Section {
-        title: "Signer `kms`",
-        text: "",
-        keys: signers::SIGNER_KMS,
-    },
+    Section { title: "Transparency log", text: "", keys: signers::TRANSPARENCY },
+    Section { title: "Signer `x509`", text: "", keys: signers::SIGNER_X509 },
+    Section { title: "Signer `kms`", text: "", keys: signers::SIGNER_KMS },
 ];
 
 /// Fills a place that every configuration fills.

@@ -83,14 +83,8 @@ pub(crate) fn without_userinfo(text: &str) -> String {
         return text.to_owned();
     };
     let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest
-        .get(..authority)
-        .and_then(|authority| authority.rfind('@'))
-    {
-        Some(at) => format!(
-            "{scheme}://[redacted]{}",
-            rest.get(at..).unwrap_or_default()
-        ),
+    match rest.get(..authority).and_then(|authority| authority.rfind('@')) {
+        Some(at) => format!("{scheme}://[redacted]{}", rest.get(at..).unwrap_or_default()),
         None => text.to_owned(),
     }
 }
@@ -178,8 +172,7 @@ pub(crate) fn repository(text: &str) -> Read<ImageName> {
     if text.contains("://") {
         return Err("is a URL: a repository reads [HOST[:PORT]/]PATH".to_owned());
     }
-    text.parse()
-        .map_err(|error: chains_core::Error| format!("is not a repository: {error}"))
+    text.parse().map_err(|error: chains_core::Error| format!("is not a repository: {error}"))
 }
 
 pub(crate) fn kms_ref(text: &str) -> Read<KmsRef> {
@@ -189,17 +182,11 @@ pub(crate) fn kms_ref(text: &str) -> Read<KmsRef> {
     if rest.is_empty() || rest.contains(char::is_whitespace) {
         return Err(format!("names no key after {scheme}://"));
     }
-    Ok(KmsRef {
-        scheme,
-        text: text.to_owned(),
-    })
+    Ok(KmsRef { scheme, text: text.to_owned() })
 }
 
 fn kms_schemes() -> String {
-    let schemes: Vec<_> = KmsScheme::NAMES
-        .iter()
-        .map(|name| format!("{name}://"))
-        .collect();
+    let schemes: Vec<_> = KmsScheme::NAMES.iter().map(|name| format!("{name}://")).collect();
     format!("does not start with one of {}", schemes.join(", "))
 }
 
@@ -258,10 +245,7 @@ fn of_chars(
     }
     if !length.contains(&text.len()) {
         let (least, most) = (length.start(), length.end());
-        return Err(format!(
-            "has {} characters, allowed are {least} to {most}",
-            text.len()
-        ));
+        return Err(format!("has {} characters, allowed are {least} to {most}", text.len()));
     }
     Ok(text.to_owned())
 }

@@ -23,10 +23,7 @@ pub(crate) fn read(output: &str) -> Vec<Measured> {
             path.truncate(depth);
             path.push(name.to_owned());
             if let Some(nanoseconds) = columns.get(MEDIAN).and_then(|text| time(text)) {
-                measured.push(Measured {
-                    name: path.join(" "),
-                    nanoseconds,
-                });
+                measured.push(Measured { name: path.join(" "), nanoseconds });
             }
         } else if let (Some(last), Some(rate)) = (measured.last_mut(), items_per_second(line)) {
             last.nanoseconds = 1e9 / rate;
@@ -42,11 +39,7 @@ fn branch(line: &str) -> Option<(usize, &str, Vec<&str>)> {
     let rest = line.get(at..)?.trim_start_matches(['├', '╰', '─', ' ']);
     // Columns of numbers begin after two spaces or more; a group has none.
     let (name, columns) = rest.split_once("  ").unwrap_or((rest, ""));
-    Some((
-        depth,
-        name.trim(),
-        columns.split('│').map(str::trim).collect(),
-    ))
+    Some((depth, name.trim(), columns.split('│').map(str::trim).collect()))
 }
 
 /// `29.1 µs` in nanoseconds.
@@ -74,11 +67,7 @@ fn items_per_second(line: &str) -> Option<f64> {
         "Gitem/s" => 1e9,
         _ => return None,
     };
-    number
-        .parse::<f64>()
-        .ok()
-        .map(|number| number * scale)
-        .filter(|rate| *rate > 0.0)
+    number.parse::<f64>().ok().map(|number| number * scale).filter(|rate| *rate > 0.0)
 }
 
 #[cfg(test)]
@@ -103,12 +92,7 @@ sign             fastest       │ slowest       │ median        │ mean     
             .collect();
         assert_eq!(
             told,
-            [
-                "ed25519 21500",
-                "ecdsa p256 71000",
-                "ecdsa p384 1500000",
-                "vectors 25000"
-            ]
+            ["ed25519 21500", "ecdsa p256 71000", "ecdsa p384 1500000", "vectors 25000"]
         );
         assert_eq!(read("nothing of the kind\n├─\n╰─ x  │ │"), []);
     }

@@ -28,10 +28,7 @@ type Goal = (&'static [&'static str], Quantity);
 
 const GOALS: &[Goal] = &[
     (&["payload", "vectors"], Quantity::Nanoseconds(30e3)),
-    (
-        &["signer-x509", "sign", "p256"],
-        Quantity::Nanoseconds(80e3),
-    ),
+    (&["signer-x509", "sign", "p256"], Quantity::Nanoseconds(80e3)),
     (&["process:", "median"], Quantity::Nanoseconds(20e6)),
     (&["process:", "peak memory"], Quantity::Bytes(20e6)),
 ];
@@ -51,15 +48,8 @@ impl Row {
     /// A measurement, with its goal if it has one.
     pub(crate) fn new(what: String, measured: Quantity) -> Self {
         let holds = |words: &[&str]| words.iter().all(|word| what.contains(word));
-        let goal = GOALS
-            .iter()
-            .find(|(words, _)| holds(words))
-            .map(|(_, goal)| *goal);
-        Self {
-            what,
-            measured,
-            goal,
-        }
+        let goal = GOALS.iter().find(|(words, _)| holds(words)).map(|(_, goal)| *goal);
+        Self { what, measured, goal }
     }
 
     /// Whether it came to more than it may.

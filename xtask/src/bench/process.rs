@@ -62,18 +62,9 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     let at = |share: usize| usage.wall_nanoseconds.get(RUNS * share / 100).copied();
     let row = |what: &str, quantity| Row::new(format!("{PROCESS}: chains sign, {what}"), quantity);
     Ok(vec![
-        row(
-            "median of wall time",
-            Quantity::Nanoseconds(at(50).unwrap_or_default()),
-        ),
-        row(
-            "wall time of 95 in 100",
-            Quantity::Nanoseconds(at(95).unwrap_or_default()),
-        ),
-        row(
-            "processor",
-            Quantity::Nanoseconds(usage.cpu_nanoseconds / RUNS as f64),
-        ),
+        row("median of wall time", Quantity::Nanoseconds(at(50).unwrap_or_default())),
+        row("wall time of 95 in 100", Quantity::Nanoseconds(at(95).unwrap_or_default())),
+        row("processor", Quantity::Nanoseconds(usage.cpu_nanoseconds / RUNS as f64)),
         row("peak memory", Quantity::Bytes(usage.peak_bytes)),
     ])
 }
@@ -81,9 +72,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
 fn program() -> Result<std::path::PathBuf> {
     let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let program = Path::new(&folder).join("release").join("chains");
-    program
-        .canonicalize()
-        .with_context(|| format!("find {}", program.display()))
+    program.canonicalize().with_context(|| format!("find {}", program.display()))
 }
 
 /// Signs with `PROGRAM KEY FOLDER` again and again, and prints what that took.
@@ -95,17 +84,7 @@ pub(crate) fn measure(args: &[String]) -> Result<ExitCode> {
     for index in 0..RUNS {
         let out = Path::new(folder).join(index.to_string());
         let mut command = Command::new(program);
-        command
-            .args([
-                "sign",
-                EXAMPLE,
-                "--store",
-                "local",
-                "--key",
-                key,
-                "--out-dir",
-            ])
-            .arg(out);
+        command.args(["sign", EXAMPLE, "--store", "local", "--key", key, "--out-dir"]).arg(out);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let started = Instant::now();
         let status = command.status().with_context(|| format!("run {program}"))?;
@@ -118,20 +97,14 @@ pub(crate) fn measure(args: &[String]) -> Result<ExitCode> {
     let nanoseconds =
         |time: nix::sys::time::TimeVal| time.tv_sec() as f64 * 1e9 + time.tv_usec() as f64 * 1e3;
     // Linux counts kilobytes, macOS bytes.
-    let unit = if cfg!(target_os = "macos") {
-        1.0
-    } else {
-        1024.0
-    };
+    let unit = if cfg!(target_os = "macos") { 1.0 } else { 1024.0 };
     let usage = Usage {
         wall_nanoseconds,
         cpu_nanoseconds: nanoseconds(used.user_time()) + nanoseconds(used.system_time()),
         peak_bytes: used.max_rss() as f64 * unit,
     };
     serde_json::to_writer(std::io::stdout().lock(), &usage).context("tell what was measured")?;
-    std::io::stdout()
-        .flush()
-        .context("tell what was measured")?;
+    std::io::stdout().flush().context("tell what was measured")?;
     Ok(ExitCode::SUCCESS)
 }
 

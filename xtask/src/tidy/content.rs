@@ -3,12 +3,8 @@
 use super::Finding;
 
 /// Starts of paths that exist on one machine only. Written apart, or this file would hold them.
-const OWN_PATHS: &[&str] = &[
-    concat!("/ro", "ot/"),
-    concat!("/wo", "rk/"),
-    concat!("/ho", "me/"),
-    concat!("/Us", "ers/"),
-];
+const OWN_PATHS: &[&str] =
+    &[concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
 
 /// Folders that look like one's own and are those of every container or CI machine.
 const COMMON_PATHS: &[&str] = &[concat!("/ho", "me/nonroot")];
@@ -84,16 +80,10 @@ mod tests {
         told("a\n", &[]);
         told("a", &["a: must end in a newline"]);
         let own = concat!("/ro", "ot/");
-        told(
-            &format!("x\ncd {own}x\n"),
-            &[&format!("a:2: `{own}…` is a path of one machine")],
-        );
+        told(&format!("x\ncd {own}x\n"), &[&format!("a:2: `{own}…` is a path of one machine")]);
         told(&format!("a{own}x\n"), &[]);
         told(concat!("/ho", "me/nonroot/.sigstore\n"), &[]);
         let host = concat!("index.cra", "tes.io");
-        told(
-            &format!("{host}\n"),
-            &[&format!("a:1: `{host}` is a host of a package registry")],
-        );
+        told(&format!("{host}\n"), &[&format!("a:1: `{host}` is a host of a package registry")]);
     }
 }

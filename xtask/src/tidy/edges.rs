@@ -5,11 +5,7 @@ use crate::workspace::Package;
 
 /// A package, the packages of the workspace that it may know, and those that its tests may know
 /// besides.
-type Edges = (
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-);
+type Edges = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const CORE: &str = "chains-core";
 const TESTKIT: &str = "chains-testkit";
@@ -36,12 +32,7 @@ const ALLOWED: &[Edges] = &[
         "chains-engine",
         &[CORE, "chains-tekton", "chains-verify"],
         // Its tests drive the whole line, with real backends that need no network.
-        &[
-            "chains-formats",
-            "chains-signer-x509",
-            "chains-store-local",
-            "chains-store-tekton",
-        ],
+        &["chains-formats", "chains-signer-x509", "chains-store-local", "chains-store-tekton"],
     ),
     ("chains-testkit", &[CORE, "chains-verify"], &[]),
     (
@@ -78,13 +69,7 @@ const ALLOWED: &[Edges] = &[
     ),
     (
         "chains-controller",
-        &[
-            CORE,
-            "chains-backends",
-            "chains-config",
-            "chains-engine",
-            "chains-tekton",
-        ],
+        &[CORE, "chains-backends", "chains-config", "chains-engine", "chains-tekton"],
         &[],
     ),
     // Packages of tests and tasks: nothing knows them, so they may know everything.
@@ -98,29 +83,14 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("kube", &["chains-controller", "chains-cli"]),
     ("k8s-openapi", &["chains-controller", "chains-cli"]),
     // Front ends choose it; in libraries it would hide what kinds of error there are.
-    (
-        "anyhow",
-        &[
-            "chains-cli",
-            "chains-controller",
-            "chains-conformance",
-            "chains-e2e",
-            "xtask",
-        ],
-    ),
+    ("anyhow", &["chains-cli", "chains-controller", "chains-conformance", "chains-e2e", "xtask"]),
     // Libraries tell, front ends listen.
-    (
-        "tracing-subscriber",
-        &["chains-cli", "chains-controller", "chains-e2e"],
-    ),
+    ("tracing-subscriber", &["chains-cli", "chains-controller", "chains-e2e"]),
 ];
 
 /// Every edge that is not on the list.
 pub(crate) fn check(packages: &[Package]) -> Vec<Finding> {
-    packages
-        .iter()
-        .flat_map(|package| check_package(package, packages))
-        .collect()
+    packages.iter().flat_map(|package| check_package(package, packages)).collect()
 }
 
 fn check_package(package: &Package, all: &[Package]) -> Vec<Finding> {
@@ -168,14 +138,9 @@ mod tests {
             dependencies,
             targets: Vec::new(),
         };
-        let dependency = Dependency {
-            name: to.to_owned(),
-            kind: kind.map(str::to_owned),
-        };
-        let mut packages: Vec<_> = ALLOWED
-            .iter()
-            .map(|(name, ..)| package(name, Vec::new()))
-            .collect();
+        let dependency = Dependency { name: to.to_owned(), kind: kind.map(str::to_owned) };
+        let mut packages: Vec<_> =
+            ALLOWED.iter().map(|(name, ..)| package(name, Vec::new())).collect();
         packages.retain(|package| package.name != from);
         packages.push(package(from, vec![dependency]));
         let findings = check(&packages);
@@ -187,12 +152,7 @@ mod tests {
         check_edge("chains-core", "chains-config", None, false);
         check_edge("chains-formats", "chains-tekton", None, true);
         check_edge("chains-store-oci", "chains-store-tekton", None, false);
-        check_edge(
-            "chains-store-oci",
-            "chains-store-tekton",
-            Some("dev"),
-            false,
-        );
+        check_edge("chains-store-oci", "chains-store-tekton", Some("dev"), false);
         check_edge("chains-store-oci", "chains-testkit", Some("dev"), true);
         check_edge("chains-store-oci", "chains-testkit", None, false);
         check_edge("chains-backends", "chains-store-gcs", None, true);

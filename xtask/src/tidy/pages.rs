@@ -7,16 +7,8 @@ use crate::docs::PAGES;
 use crate::workspace::File;
 
 /// Top folders: a word that starts with one is a path of the repository.
-const TOP: &[&str] = &[
-    "crates/",
-    "docs/",
-    "tests/",
-    "examples/",
-    "deploy/",
-    "xtask/",
-    ".ci/",
-    ".cargo/",
-];
+const TOP: &[&str] =
+    &["crates/", "docs/", "tests/", "examples/", "deploy/", "xtask/", ".ci/", ".cargo/"];
 
 /// Paths that a document names and that do not exist.
 pub(crate) fn check(path: &str, text: &str, paths: &BTreeSet<&str>) -> Vec<Finding> {
@@ -28,10 +20,7 @@ pub(crate) fn check(path: &str, text: &str, paths: &BTreeSet<&str>) -> Vec<Findi
             continue;
         }
         let named = if fenced { vec![line] } else { code_spans(line) };
-        let in_code = named
-            .iter()
-            .flat_map(|code| code.split_whitespace())
-            .filter_map(named_path);
+        let in_code = named.iter().flat_map(|code| code.split_whitespace()).filter_map(named_path);
         let linked = if fenced { Vec::new() } else { links(line) };
         let linked = linked.into_iter().map(|link| resolve(path, link));
         for missing in in_code.map(str::to_owned).chain(linked) {
@@ -62,10 +51,7 @@ fn code_spans(line: &str) -> Vec<&str> {
 
 /// Targets of links to other files.
 fn links(line: &str) -> Vec<&str> {
-    let targets = line
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split([')', ' ']).next());
+    let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
     targets
         .map(|target| target.split('#').next().unwrap_or_default())
         .filter(|target| !target.is_empty() && !target.contains(':'))
@@ -74,9 +60,7 @@ fn links(line: &str) -> Vec<&str> {
 
 /// The part of a word that must exist, where the word is a path of the repository.
 fn named_path(word: &str) -> Option<&str> {
-    let word = word
-        .trim_start_matches(['(', '"', '\''])
-        .trim_start_matches("./");
+    let word = word.trim_start_matches(['(', '"', '\'']).trim_start_matches("./");
     if !TOP.iter().any(|top| word.starts_with(top)) {
         return None;
     }
@@ -113,11 +97,7 @@ fn exists(path: &str, paths: &BTreeSet<&str>) -> bool {
         || paths
             .range(path..)
             .take_while(|known| known.starts_with(path))
-            .any(|known| {
-                known
-                    .get(path.len()..)
-                    .is_some_and(|rest| rest.starts_with('/'))
-            })
+            .any(|known| known.get(path.len()..).is_some_and(|rest| rest.starts_with('/')))
 }
 
 #[cfg(test)]
@@ -126,61 +106,32 @@ mod tests {
 
     #[track_caller]
     fn told(text: &str, expect: &[&str]) {
-        let paths = BTreeSet::from([
-            "README.md",
-            "crates/core/src/lib.rs",
-            "docs/a.md",
-            "crates/core-x/b",
-        ]);
-        let told: Vec<_> = check("docs/a.md", text, &paths)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let paths =
+            BTreeSet::from(["README.md", "crates/core/src/lib.rs", "docs/a.md", "crates/core-x/b"]);
+        let told: Vec<_> =
+            check("docs/a.md", text, &paths).iter().map(ToString::to_string).collect();
         assert_eq!(told, expect, "{text:?}");
     }
 
     #[test]
     fn documents_name_what_exists() {
-        told(
-            "`crates/core`, `crates/core/`, `crates/core/src/lib.rs:3`, `crates/*`",
-            &[],
-        );
-        told(
-            "see `crates/cor`",
-            &["docs/a.md:1: names `crates/cor`, which does not exist"],
-        );
-        told(
-            "crates/gone is no code, `https://a/crates/gone` no path",
-            &[],
-        );
-        told(
-            "[a](a.md#x) [b](../README.md) [c](https://example.com) [d](#x)",
-            &[],
-        );
-        told(
-            "\n[a](b.md)",
-            &["docs/a.md:2: names `docs/b.md`, which does not exist"],
-        );
+        told("`crates/core`, `crates/core/`, `crates/core/src/lib.rs:3`, `crates/*`", &[]);
+        told("see `crates/cor`", &["docs/a.md:1: names `crates/cor`, which does not exist"]);
+        told("crates/gone is no code, `https://a/crates/gone` no path", &[]);
+        told("[a](a.md#x) [b](../README.md) [c](https://example.com) [d](#x)", &[]);
+        told("\n[a](b.md)", &["docs/a.md:2: names `docs/b.md`, which does not exist"]);
         told(
             "```sh\nchains sign ./examples/x.yaml # comment\n```",
             &["docs/a.md:2: names `examples/x.yaml`, which does not exist"],
         );
         told("`crates/store-<name>/src`, `crates/core/src/{a,b}.rs`", &[]);
-        told(
-            "`deploy/<x>`",
-            &["docs/a.md:1: names `deploy`, which does not exist"],
-        );
+        told("`deploy/<x>`", &["docs/a.md:1: names `deploy`, which does not exist"]);
     }
 
     #[test]
     fn generated_pages_are_compared() {
         let (path, page) = PAGES[0];
-        let file = |text: String| {
-            [File {
-                path: path.to_owned(),
-                text: Some(text),
-            }]
-        };
+        let file = |text: String| [File { path: path.to_owned(), text: Some(text) }];
         assert_eq!(check_generated(&file(page())), []);
         assert_eq!(check_generated(&file(String::new())).len(), 1);
         assert_eq!(check_generated(&[]).len(), PAGES.len());

@@ -14,11 +14,7 @@ const LONG_WITH_REASON: &[(&str, &str)] = &[];
 pub(crate) fn check(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !text.starts_with("//!") {
-        findings.push(Finding::new(
-            path,
-            Some(1),
-            "must open with `//!` telling what it is for",
-        ));
+        findings.push(Finding::new(path, Some(1), "must open with `//!` telling what it is for"));
     }
     findings.extend(check_length(path, text.lines().count()));
     findings.extend(check_reasons(path, text));
@@ -33,11 +29,7 @@ fn check_length(path: &str, lines: usize) -> Option<Finding> {
     } else if lines <= TOO_LONG {
         Some(Finding::warning(path, message))
     } else {
-        Some(Finding::new(
-            path,
-            None,
-            format!("{message}, {TOO_LONG} the limit"),
-        ))
+        Some(Finding::new(path, None, format!("{message}, {TOO_LONG} the limit")))
     }
 }
 
@@ -90,15 +82,9 @@ fn attribute(text: &str) -> &str {
 /// What every package's manifest must say.
 pub(crate) fn check_manifest(path: &str, text: &str) -> Vec<Finding> {
     let lines: Vec<_> = text.lines().map(str::trim).collect();
-    let takes_lints = lines
-        .windows(2)
-        .any(|pair| pair == ["[lints]", "workspace = true"]);
+    let takes_lints = lines.windows(2).any(|pair| pair == ["[lints]", "workspace = true"]);
     if lines.contains(&"[package]") && !takes_lints {
-        return vec![Finding::new(
-            path,
-            None,
-            "must say `[lints]` `workspace = true`",
-        )];
+        return vec![Finding::new(path, None, "must say `[lints]` `workspace = true`")];
     }
     Vec::new()
 }
@@ -122,38 +108,17 @@ mod tests {
         );
         let lines = |n: usize| format!("//! For.\n{}", "\n".repeat(n - 1));
         told(&check("a.rs", &lines(500)), &[]);
-        told(
-            &check("a.rs", &lines(501)),
-            &["a.rs: warning: has 501 lines, 500 is the aim"],
-        );
-        told(
-            &check("a.rs", &lines(601)),
-            &["a.rs: has 601 lines, 500 is the aim, 600 the limit"],
-        );
+        told(&check("a.rs", &lines(501)), &["a.rs: warning: has 501 lines, 500 is the aim"]);
+        told(&check("a.rs", &lines(601)), &["a.rs: has 601 lines, 500 is the aim, 600 the limit"]);
     }
 
     #[test]
     fn reasons() {
         let allow = "    #[allow(";
+        told(&check("a.rs", &format!("//! A.\n{allow}dead_code, reason = \"it is\")]\n")), &[]);
+        told(&check("a.rs", &format!("//! A.\n{allow}\n  x,\n  reason = \"[it] is\"\n)]\n")), &[]);
         told(
-            &check(
-                "a.rs",
-                &format!("//! A.\n{allow}dead_code, reason = \"it is\")]\n"),
-            ),
-            &[],
-        );
-        told(
-            &check(
-                "a.rs",
-                &format!("//! A.\n{allow}\n  x,\n  reason = \"[it] is\"\n)]\n"),
-            ),
-            &[],
-        );
-        told(
-            &check(
-                "a.rs",
-                &format!("//! A.\n\n{allow}dead_code)]\nfn reason() {{}}\n"),
-            ),
+            &check("a.rs", &format!("//! A.\n\n{allow}dead_code)]\nfn reason() {{}}\n")),
             &["a.rs:3: an allow needs a `reason = \"…\"`"],
         );
     }
@@ -161,10 +126,7 @@ mod tests {
     #[test]
     fn manifests() {
         let lints = "[lints]\nworkspace = true\n";
-        told(
-            &check_manifest("Cargo.toml", &format!("[package]\n\n{lints}")),
-            &[],
-        );
+        told(&check_manifest("Cargo.toml", &format!("[package]\n\n{lints}")), &[]);
         told(&check_manifest("Cargo.toml", "[workspace]\n"), &[]);
         told(
             &check_manifest("x/Cargo.toml", "[package]\n"),

@@ -104,12 +104,7 @@ pub(super) static OCI: &[Key] = &[
     Key::new(
         "artifacts.oci.from-pipelinerun-results",
         Values::Boolean,
-        |draft, text| {
-            put(
-                &mut draft.images_from_pipelinerun_results,
-                values::boolean(text),
-            )
-        },
+        |draft, text| put(&mut draft.images_from_pipelinerun_results, values::boolean(text)),
         "Whether images that a PipelineRun's own results name are signed too, besides those of \
          TaskRuns.",
     )
@@ -128,12 +123,7 @@ pub(super) static PROVENANCE: &[Key] = &[
     Key::new(
         "builddefinition.buildtype",
         Values::OneOf(BuildType::NAMES),
-        |draft, text| {
-            some(
-                &mut draft.build_type,
-                one_of(BuildType::ALL, BuildType::as_str, text),
-            )
-        },
+        |draft, text| some(&mut draft.build_type, one_of(BuildType::ALL, BuildType::as_str, text)),
         "The build type of SLSA v1.0 provenance. `slsa-tekton` adds labels and annotations, and \
          each task of a pipeline to the resolved dependencies.",
     )

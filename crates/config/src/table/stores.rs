@@ -104,10 +104,7 @@ pub(super) static STORAGE_PUBSUB: &[Key] = &[
         "storage.pubsub.provider",
         Values::OneOf(PubSubKind::NAMES),
         |draft, text| {
-            some(
-                &mut draft.pubsub_provider,
-                one_of(PubSubKind::ALL, PubSubKind::as_str, text),
-            )
+            some(&mut draft.pubsub_provider, one_of(PubSubKind::ALL, PubSubKind::as_str, text))
         },
         "The kind of queue; `inmemory` is for trials. Required where `pubsub` is a store.",
     ),

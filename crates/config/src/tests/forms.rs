@@ -46,10 +46,7 @@ data:
 fn check_real(text: &str) {
     let config = Config::read(text).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config.artifacts.taskrun.format, FormatName::SlsaV2Alpha3);
-    assert_eq!(
-        config.artifacts.taskrun.storage,
-        [StorageName::Oci, StorageName::Tekton].into()
-    );
+    assert_eq!(config.artifacts.taskrun.storage, [StorageName::Oci, StorageName::Tekton].into());
     assert_eq!(config.signers_in_use(), [SignerName::Kms].into());
     assert!(config.artifacts.deep_inspection);
     assert!(!config.artifacts.pipelinerun.is_enabled());
@@ -77,10 +74,7 @@ fn json_and_lists_are_read() {
         r#"{"kind": "List", "items": [{"kind": "ConfigMap", "data": {"foo": "x"}}]}"#,
         "`foo`: unknown key",
     );
-    check(
-        "{\"builder.id\": \"x\",\n\t\"transparency.enabled\": true}",
-        "",
-    );
+    check("{\"builder.id\": \"x\",\n\t\"transparency.enabled\": true}", "");
 }
 
 #[test]
@@ -99,14 +93,8 @@ fn other_texts_are_refused() {
     let neither = "is neither a ConfigMap nor a map of keys nor lines of key=value";
     check("hello", neither);
     check("[a, b]", neither);
-    check(
-        "kind: Secret\ndata: {a: b}",
-        "is a manifest of kind Secret, not ConfigMap",
-    );
-    check(
-        "apiVersion: v1\ndata: {a: b}",
-        "is a manifest of kind nothing, not ConfigMap",
-    );
+    check("kind: Secret\ndata: {a: b}", "is a manifest of kind Secret, not ConfigMap");
+    check("apiVersion: v1\ndata: {a: b}", "is a manifest of kind nothing, not ConfigMap");
     check("kind: ConfigMap\ndata: [a]", "has data that is not a map");
     check(
         "kind: Secret\n---\nkind: Namespace\n",
@@ -125,10 +113,7 @@ fn broken_yaml_is_told_in_one_line_without_the_text() {
     let text = "signers.kms.auth.token: 'hunter2\nbuilder.id: x";
     let faults = Config::read(text).unwrap_err().to_string();
     assert!(faults.starts_with("is not YAML: "), "{faults}");
-    assert!(
-        !faults.contains("hunter2") && !faults.contains('\n'),
-        "{faults}"
-    );
+    assert!(!faults.contains("hunter2") && !faults.contains('\n'), "{faults}");
     let twice =
         Config::read("kind: ConfigMap\ndata:\n  builder.id: a\n  builder.id: b").unwrap_err();
     assert!(twice.to_string().contains("builder.id"), "{twice}");
@@ -153,22 +138,13 @@ fn what_the_api_server_refuses_is_refused() {
 
 #[test]
 fn flat_maps_take_plain_values() {
-    check(
-        "transparency.enabled: true\nstorage.gcs.bucket: null\nbuilder.id: 7\n",
-        "",
-    );
-    check(
-        "builder.id: {a: b}",
-        "`builder.id`: is a map and must be a text",
-    );
+    check("transparency.enabled: true\nstorage.gcs.bucket: null\nbuilder.id: 7\n", "");
+    check("builder.id: {a: b}", "`builder.id`: is a map and must be a text");
 }
 
 #[test]
 fn lines_are_read() {
-    check(
-        "# comment\n\n builder.id = a=b \ntransparency.enabled=true\r\n",
-        "",
-    );
+    check("# comment\n\n builder.id = a=b \ntransparency.enabled=true\r\n", "");
     let config = Config::read("builder.id = a=b \n").unwrap();
     assert_eq!(config.builder_id, "a=b");
     check(

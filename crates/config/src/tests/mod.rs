@@ -9,11 +9,7 @@ use crate::{Config, Faults, Layers, Origin};
 
 /// Reads `key=value` pairs.
 fn config(pairs: &[(&str, &str)]) -> Result<Config, Faults> {
-    Config::from_pairs(
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
-    )
+    Config::from_pairs(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
 }
 
 /// Checks what is told about a text: nothing, or these faults, one a line.
@@ -32,10 +28,5 @@ fn defaults_have_no_faults() {
     assert_eq!(faults, []);
     assert_eq!(config, Config::default());
     assert_eq!(config, Config::from_pairs([]).unwrap());
-    assert!(
-        config
-            .settings()
-            .iter()
-            .all(|setting| setting.origin == Origin::Default)
-    );
+    assert!(config.settings().iter().all(|setting| setting.origin == Origin::Default));
 }

@@ -21,9 +21,7 @@ const NEEDED: &[(&str, &str)] = &[
 ];
 
 fn with_needed(key: &'static str, value: &str) -> Vec<(String, String)> {
-    let needed = NEEDED
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let needed = NEEDED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     needed.chain([(key.to_owned(), value.to_owned())]).collect()
 }
 
@@ -42,11 +40,7 @@ fn good_values_are_taken_and_shown() {
         for value in *good {
             let config = Config::from_pairs(with_needed(name, value))
                 .unwrap_or_else(|faults| panic!("{name}={value:?}: {faults}"));
-            let setting = config
-                .settings()
-                .iter()
-                .find(|setting| setting.key == *name)
-                .unwrap();
+            let setting = config.settings().iter().find(|setting| setting.key == *name).unwrap();
             assert_eq!(setting.origin, Origin::File, "{name}={value:?}");
             let expected = match value.trim() {
                 _ if key.secret => Some("[redacted]"),
@@ -109,61 +103,29 @@ fn defaults_are_those_of_the_reference() {
     is(&[], |c| c.artifacts.taskrun.format, FormatName::InToto);
     is(&[], |c| c.artifacts.pipelinerun.format, FormatName::InToto);
     is(&[], |c| c.artifacts.oci.format, FormatName::SimpleSigning);
-    is(
-        &[],
-        |c| c.artifacts.taskrun.storage.clone(),
-        [StorageName::Tekton].into(),
-    );
-    is(
-        &[],
-        |c| c.artifacts.pipelinerun.storage.clone(),
-        [StorageName::Tekton].into(),
-    );
-    is(
-        &[],
-        |c| c.artifacts.oci.storage.clone(),
-        [StorageName::Oci].into(),
-    );
+    is(&[], |c| c.artifacts.taskrun.storage.clone(), [StorageName::Tekton].into());
+    is(&[], |c| c.artifacts.pipelinerun.storage.clone(), [StorageName::Tekton].into());
+    is(&[], |c| c.artifacts.oci.storage.clone(), [StorageName::Oci].into());
     is(&[], |c| c.artifacts.oci.signer, SignerName::X509);
     is(&[], |c| c.artifacts.deep_inspection, false);
     is(&[], |c| c.artifacts.images_from_pipelinerun_results, false);
-    is(
-        &[],
-        |c| c.builder_id.clone(),
-        "https://tekton.dev/chains/v2".into(),
-    );
+    is(&[], |c| c.builder_id.clone(), "https://tekton.dev/chains/v2".into());
     is(&[], |c| c.build_type, BuildType::Slsa);
     is(&[], |c| c.storage.oci.encoding, EncodingFormat::Dsse);
     is(&[], |c| c.storage.oci.insecure, false);
     is(&[], |c| c.transparency.mode, TransparencyMode::Disabled);
-    is(
-        &[],
-        |c| c.transparency.url.to_string(),
-        "https://rekor.sigstore.dev".into(),
-    );
+    is(&[], |c| c.transparency.url.to_string(), "https://rekor.sigstore.dev".into());
     is(&[], |c| c.signers.x509.fulcio.enabled, false);
     is(&[], |c| c.signers.x509.fulcio.provider, None);
-    is(
-        &[],
-        |c| c.signers.x509.fulcio.address.to_string(),
-        "https://fulcio.sigstore.dev".into(),
-    );
+    is(&[], |c| c.signers.x509.fulcio.address.to_string(), "https://fulcio.sigstore.dev".into());
     is(&[], |c| c.signers.kms.is_none(), true);
     is(&[], |c| c.storage.pubsub.is_none(), true);
 }
 
 #[test]
 fn values_are_typed() {
-    is(
-        &[("transparency.enabled", "True")],
-        |c| c.transparency.mode,
-        TransparencyMode::Enabled,
-    );
-    is(
-        &[("transparency.enabled", "0")],
-        |c| c.transparency.mode,
-        TransparencyMode::Disabled,
-    );
+    is(&[("transparency.enabled", "True")], |c| c.transparency.mode, TransparencyMode::Enabled);
+    is(&[("transparency.enabled", "0")], |c| c.transparency.mode, TransparencyMode::Disabled);
     let kafka = [
         ("artifacts.taskrun.storage", "kafka,tekton,pubsub"),
         ("storage.pubsub.provider", "kafka"),
@@ -175,37 +137,15 @@ fn values_are_typed() {
         |c| c.storages_in_use().into_iter().collect(),
         vec![StorageName::Tekton, StorageName::Oci, StorageName::PubSub],
     );
-    let servers = PubSubProvider::Kafka {
-        bootstrap_servers: vec!["a:1".into(), "b:2".into()],
-    };
-    is(
-        &kafka,
-        |c| c.storage.pubsub.clone().unwrap().provider,
-        servers,
-    );
+    let servers = PubSubProvider::Kafka { bootstrap_servers: vec!["a:1".into(), "b:2".into()] };
+    is(&kafka, |c| c.storage.pubsub.clone().unwrap().provider, servers);
     let provider = [("signers.x509.fulcio.provider", "spiffe")];
-    is(
-        &provider,
-        |c| c.signers.x509.fulcio.provider,
-        Some(FulcioProvider::Spiffe),
-    );
+    is(&provider, |c| c.signers.x509.fulcio.provider, Some(FulcioProvider::Spiffe));
     let kms = [("signers.kms.kmsref", "awskms:///alias/a")];
-    is(
-        &kms,
-        |c| c.signers.kms.clone().unwrap().key.scheme(),
-        KmsScheme::Aws,
-    );
-    is(
-        &kms,
-        |c| c.signers.kms.clone().unwrap().key.rest().to_owned(),
-        "/alias/a".into(),
-    );
+    is(&kms, |c| c.signers.kms.clone().unwrap().key.scheme(), KmsScheme::Aws);
+    is(&kms, |c| c.signers.kms.clone().unwrap().key.rest().to_owned(), "/alias/a".into());
     let slash = [("transparency.url", "https://a.example.com/")];
-    is(
-        &slash,
-        |c| c.transparency.url.as_str().to_owned(),
-        "https://a.example.com".into(),
-    );
+    is(&slash, |c| c.transparency.url.as_str().to_owned(), "https://a.example.com".into());
     let managed = [("filter.managed-by", "a, b")];
     for (value, accepted) in [
         (None, true),
@@ -225,22 +165,13 @@ fn secrets_never_show() {
         ("signers.kms.auth.token", "hunter2"),
         ("storage.docdb.url", "mongo://db/runs"),
         ("storage.docdb.mongo-server-url", "mongodb://u:hunter2@h/db"),
-        (
-            "storage.archivista.url",
-            "https://u:hunter2@archivista.example.com/x@y",
-        ),
+        ("storage.archivista.url", "https://u:hunter2@archivista.example.com/x@y"),
     ];
     let config = config(&secrets).unwrap();
     let shown = format!("{config:?} {:?}", config.settings());
     assert!(!shown.contains("hunter2"), "{shown}");
-    assert!(
-        shown.contains("https://[redacted]@archivista.example.com/x@y"),
-        "{shown}"
-    );
-    assert_eq!(
-        config.signers.kms.unwrap().auth.token.unwrap().expose(),
-        "hunter2"
-    );
+    assert!(shown.contains("https://[redacted]@archivista.example.com/x@y"), "{shown}");
+    assert_eq!(config.signers.kms.unwrap().auth.token.unwrap().expose(), "hunter2");
     let url = config.storage.archivista.unwrap().url;
     assert_eq!(url.as_str(), "https://u:hunter2@archivista.example.com/x@y");
 }
@@ -249,12 +180,7 @@ fn secrets_never_show() {
 fn documentation_has_every_key_in_a_table_that_holds() {
     let page = crate::docs_table();
     for key in keys::all() {
-        assert_eq!(
-            page.matches(&format!("\n| `{}`", key.name)).count(),
-            1,
-            "{}",
-            key.name
-        );
+        assert_eq!(page.matches(&format!("\n| `{}`", key.name)).count(), 1, "{}", key.name);
     }
     for line in page.lines().filter(|line| line.starts_with('|')) {
         assert_eq!(line.matches('|').count(), 5, "{line}");

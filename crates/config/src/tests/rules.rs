@@ -7,21 +7,12 @@ use crate::{Config, Layers, Origin};
 fn unknown_keys_name_the_nearest() {
     for (given, nearest) in [
         ("artifacts.taskrun.fromat", "artifacts.taskrun.format"),
-        (
-            "artifact.pipelinerun.storage",
-            "artifacts.pipelinerun.storage",
-        ),
-        (
-            "artifacts.pipelinerun.deep-inspection",
-            "artifacts.pipelinerun.enable-deep-inspection",
-        ),
+        ("artifact.pipelinerun.storage", "artifacts.pipelinerun.storage"),
+        ("artifacts.pipelinerun.deep-inspection", "artifacts.pipelinerun.enable-deep-inspection"),
         ("Transparency.Enabled", "transparency.enabled"),
         ("transparency.enable", "transparency.enabled"),
         ("storage.gcs.buket", "storage.gcs.bucket"),
-        (
-            "storage.oci.repo.insecure",
-            "storage.oci.repository.insecure",
-        ),
+        ("storage.oci.repo.insecure", "storage.oci.repository.insecure"),
         ("signers.kms.kmsRef", "signers.kms.kmsref"),
         ("builder_id", "builder.id"),
     ] {
@@ -29,27 +20,16 @@ fn unknown_keys_name_the_nearest() {
         check(&format!("{given}=x"), &expect);
     }
     check("foo=x", "`foo`: unknown key");
-    check(
-        &format!("{}=x", "y".repeat(200)),
-        &format!("`{}…`: unknown key", "y".repeat(120)),
-    );
+    check(&format!("{}=x", "y".repeat(200)), &format!("`{}…`: unknown key", "y".repeat(120)));
 }
 
 #[test]
 fn a_file_of_unknown_keys_is_told_soon() {
-    let text: String = (0..100_000)
-        .map(|n| format!("transparency.{n}=x\n"))
-        .collect();
+    let text: String = (0..100_000).map(|n| format!("transparency.{n}=x\n")).collect();
     let started = std::time::Instant::now();
     let faults = Config::read(&text).unwrap_err();
     assert_eq!(faults.iter().count(), 100_000);
-    assert_eq!(
-        faults
-            .iter()
-            .filter(|fault| fault.suggestion.is_some())
-            .count(),
-        100
-    );
+    assert_eq!(faults.iter().filter(|fault| fault.suggestion.is_some()).count(), 100);
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
 
@@ -115,10 +95,7 @@ fn chosen_stores_and_signers_need_their_keys() {
         "`signers.kms.auth.spire.audience`: must be set: `artifacts.taskrun.signer` is `kms`",
     );
     // What is turned off needs nothing.
-    check(
-        "artifacts.taskrun.storage=\nartifacts.taskrun.signer=kms",
-        "",
-    );
+    check("artifacts.taskrun.storage=\nartifacts.taskrun.signer=kms", "");
     check("artifacts.oci.storage=gcs\nartifacts.oci.signer=none", "");
     check("storage.docdb.mongo-server-url-dir=/x", "");
 }
@@ -156,10 +133,7 @@ fn unsigned_images_are_images_left_alone() {
 
 #[test]
 fn status_payloads_go_where_no_statement_is_needed() {
-    check(
-        "artifacts.taskrun.format=tekton\nartifacts.taskrun.storage=tekton,local",
-        "",
-    );
+    check("artifacts.taskrun.format=tekton\nartifacts.taskrun.storage=tekton,local", "");
     check(
         "artifacts.pipelinerun.format=tekton\nartifacts.pipelinerun.storage=oci,tekton",
         "`artifacts.pipelinerun.format`: `tekton` is no in-toto statement, and `oci` cannot hold it",
@@ -188,39 +162,21 @@ fn later_layers_win_and_origins_are_kept() {
         .resolve()
         .unwrap();
     let of = |key: &str| {
-        let setting = config
-            .settings()
-            .iter()
-            .find(|setting| setting.key == key)
-            .unwrap();
+        let setting = config.settings().iter().find(|setting| setting.key == key).unwrap();
         (setting.value.clone().unwrap_or_default(), setting.origin)
     };
-    assert_eq!(
-        of("artifacts.taskrun.format"),
-        ("slsa/v1".into(), Origin::File)
-    );
-    assert_eq!(
-        of("artifacts.taskrun.storage"),
-        ("local".into(), Origin::CommandLine)
-    );
-    assert_eq!(
-        of("artifacts.taskrun.signer"),
-        ("x509".into(), Origin::Default)
-    );
+    assert_eq!(of("artifacts.taskrun.format"), ("slsa/v1".into(), Origin::File));
+    assert_eq!(of("artifacts.taskrun.storage"), ("local".into(), Origin::CommandLine));
+    assert_eq!(of("artifacts.taskrun.signer"), ("x509".into(), Origin::Default));
     assert_eq!(of("storage.gcs.bucket"), (String::new(), Origin::Default));
-    assert_eq!(
-        of("builder.id"),
-        ("https://tekton.dev/chains/v2".into(), Origin::CommandLine)
-    );
+    assert_eq!(of("builder.id"), ("https://tekton.dev/chains/v2".into(), Origin::CommandLine));
 }
 
 #[test]
 fn a_later_layer_mends_an_earlier_one() {
     let layers = Layers::new().text("transparency.enabled: maybe");
-    let mended = layers.pairs(
-        Origin::CommandLine,
-        [("transparency.enabled".into(), "true".into())],
-    );
+    let mended =
+        layers.pairs(Origin::CommandLine, [("transparency.enabled".into(), "true".into())]);
     assert!(mended.resolve().is_ok());
 }
 
@@ -233,13 +189,6 @@ fn of_a_key_given_twice_the_last_counts() {
 #[test]
 fn settings_are_all_keys_in_the_order_of_the_table() {
     let config = Config::default();
-    let keys: Vec<_> = config
-        .settings()
-        .iter()
-        .map(|setting| setting.key)
-        .collect();
-    assert_eq!(
-        keys,
-        crate::keys::all().map(|key| key.name).collect::<Vec<_>>()
-    );
+    let keys: Vec<_> = config.settings().iter().map(|setting| setting.key).collect();
+    assert_eq!(keys, crate::keys::all().map(|key| key.name).collect::<Vec<_>>());
 }

@@ -1,30 +1,16 @@
 //! Good and bad values for every key.
 
 /// A key, values it takes (the first is not its default), values it refuses.
-pub(super) type Row = (
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-);
+pub(super) type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const FORMATS: &[&str] = &[
-    "tekton",
-    "in-toto",
-    "slsa/v1",
-    "slsa/v2alpha3",
-    " slsa/v2alpha4\n",
-];
+const FORMATS: &[&str] = &["tekton", "in-toto", "slsa/v1", "slsa/v2alpha3", " slsa/v2alpha4\n"];
 const SIGNERS: &[&str] = &["none", "x509", "kms"];
 const NOT_SIGNERS: &[&str] = &["X509", "pgp", "x509,kms"];
 const STORAGES: &[&str] = &["local", "", "tekton", "oci , local", "kafka,pubsub,local"];
 const NOT_STORAGES: &[&str] = &["s3", "tekton,", "tekton,,oci", "Oci", "tekton;oci"];
 const BOOLEANS: &[&str] = &["true", "True", "TRUE", "false", "t", "f", "1", "0", ""];
 const NOT_BOOLEANS: &[&str] = &["yes", "on", "tru", "2", "true false"];
-const URLS: &[&str] = &[
-    "https://a.example.com/x/",
-    "http://127.0.0.1:8080",
-    "http://[::1]:80",
-];
+const URLS: &[&str] = &["https://a.example.com/x/", "http://127.0.0.1:8080", "http://[::1]:80"];
 const NOT_URLS: &[&str] = &[
     "example.com",
     "ftp://example.com",
@@ -40,72 +26,32 @@ const NOT_LINES: &[&str] = &["a\nb", "\u{7}bell"];
 
 /// One for each row of the table.
 pub(super) const ROWS: &[Row] = &[
-    (
-        "artifacts.taskrun.format",
-        FORMATS,
-        &["simplesigning", "slsa/v3", "In-Toto"],
-    ),
+    ("artifacts.taskrun.format", FORMATS, &["simplesigning", "slsa/v3", "In-Toto"]),
     ("artifacts.taskrun.storage", STORAGES, NOT_STORAGES),
     ("artifacts.taskrun.signer", SIGNERS, NOT_SIGNERS),
-    (
-        "artifacts.pipelinerun.format",
-        FORMATS,
-        &["simplesigning", "slsa/v2alpha1"],
-    ),
+    ("artifacts.pipelinerun.format", FORMATS, &["simplesigning", "slsa/v2alpha1"]),
     ("artifacts.pipelinerun.storage", STORAGES, NOT_STORAGES),
     ("artifacts.pipelinerun.signer", SIGNERS, NOT_SIGNERS),
-    (
-        "artifacts.pipelinerun.enable-deep-inspection",
-        BOOLEANS,
-        NOT_BOOLEANS,
-    ),
-    (
-        "artifacts.oci.format",
-        &["simplesigning", ""],
-        &["in-toto", "tekton"],
-    ),
+    ("artifacts.pipelinerun.enable-deep-inspection", BOOLEANS, NOT_BOOLEANS),
+    ("artifacts.oci.format", &["simplesigning", ""], &["in-toto", "tekton"]),
     ("artifacts.oci.storage", STORAGES, NOT_STORAGES),
     ("artifacts.oci.signer", SIGNERS, NOT_SIGNERS),
-    (
-        "artifacts.oci.from-pipelinerun-results",
-        BOOLEANS,
-        NOT_BOOLEANS,
-    ),
+    ("artifacts.oci.from-pipelinerun-results", BOOLEANS, NOT_BOOLEANS),
     ("builder.id", LINES, NOT_LINES),
     (
         "builddefinition.buildtype",
-        &[
-            "https://tekton.dev/chains/v2/slsa-tekton",
-            "https://tekton.dev/chains/v2/slsa",
-        ],
+        &["https://tekton.dev/chains/v2/slsa-tekton", "https://tekton.dev/chains/v2/slsa"],
         &["slsa", "https://tekton.dev/chains/v2"],
     ),
-    (
-        "filter.managed-by",
-        &["a.example.com/x, b", "x", ""],
-        &["a,,b", ","],
-    ),
+    ("filter.managed-by", &["a.example.com/x, b", "x", ""], &["a,,b", ","]),
     (
         "storage.oci.repository",
         &["registry.example.com:5000/a/b", "alpine", "localhost/ab"],
-        &[
-            "https://registry.example.com/a",
-            "UPPER/case",
-            "a:tag",
-            "a b",
-        ],
+        &["https://registry.example.com/a", "UPPER/case", "a:tag", "a b"],
     ),
     ("storage.oci.repository.insecure", BOOLEANS, NOT_BOOLEANS),
-    (
-        "storage.oci.encoding-format",
-        &["sigstore-bundle", "dsse"],
-        &["bundle", "DSSE"],
-    ),
-    (
-        "storage.gcs.bucket",
-        &["tekton_artifacts", "a.b-c"],
-        &["gs://bucket", "ab", "Upper", "a/b"],
-    ),
+    ("storage.oci.encoding-format", &["sigstore-bundle", "dsse"], &["bundle", "DSSE"]),
+    ("storage.gcs.bucket", &["tekton_artifacts", "a.b-c"], &["gs://bucket", "ab", "Upper", "a/b"]),
     (
         "storage.docdb.url",
         &[
@@ -113,12 +59,7 @@ pub(super) const ROWS: &[Row] = &[
             "firestore://projects/p/databases/(default)/documents/runs?name_field=name",
             "dynamodb://runs?partition_key=name",
         ],
-        &[
-            "mongodb://db/runs",
-            "mongo://",
-            "dynamodb://?partition_key=name",
-            "runs",
-        ],
+        &["mongodb://db/runs", "mongo://", "dynamodb://?partition_key=name", "runs"],
     ),
     (
         "storage.docdb.mongo-server-url",
@@ -127,23 +68,11 @@ pub(super) const ROWS: &[Row] = &[
     ),
     ("storage.docdb.mongo-server-url-dir", PATHS, NOT_PATHS),
     ("storage.docdb.mongo-server-url-path", PATHS, NOT_PATHS),
-    (
-        "storage.grafeas.projectid",
-        &["my-project", "example.com:p"],
-        &["projects/p", "a b"],
-    ),
+    ("storage.grafeas.projectid", &["my-project", "example.com:p"], &["projects/p", "a b"]),
     ("storage.grafeas.noteid", &["note_1", ""], &["a/b", "a b"]),
     ("storage.grafeas.notehint", LINES, NOT_LINES),
-    (
-        "storage.pubsub.provider",
-        &["kafka", "inmemory"],
-        &["Kafka", "pubsub", "nats"],
-    ),
-    (
-        "storage.pubsub.topic",
-        &["chains", "a.b_c-d"],
-        &["a/b", "a b"],
-    ),
+    ("storage.pubsub.provider", &["kafka", "inmemory"], &["Kafka", "pubsub", "nats"]),
+    ("storage.pubsub.topic", &["chains", "a.b_c-d"], &["a/b", "a b"]),
     (
         "storage.pubsub.kafka.bootstrap.servers",
         &["a:9092,b:9092", "kafka-0.kafka.svc:9092", "[::1]:9092"],
@@ -177,20 +106,10 @@ pub(super) const ROWS: &[Row] = &[
             "azurekms://v.vault.azure.net/k",
             "hashivault://k",
         ],
-        &[
-            "hashivault",
-            "k8s://a/b",
-            "gcpkms://",
-            "hashivault://a b",
-            "GCPKMS://a",
-        ],
+        &["hashivault", "k8s://a/b", "gcpkms://", "hashivault://a b", "GCPKMS://a"],
     ),
     ("signers.kms.auth.address", URLS, NOT_URLS),
-    (
-        "signers.kms.auth.token",
-        &["hunter2", "x y"],
-        &["hunter2\n2", "\u{7}"],
-    ),
+    ("signers.kms.auth.token", &["hunter2", "x y"], &["hunter2\n2", "\u{7}"]),
     ("signers.kms.auth.token-path", PATHS, NOT_PATHS),
     ("signers.kms.auth.oidc.path", LINES, NOT_LINES),
     ("signers.kms.auth.oidc.role", LINES, NOT_LINES),
