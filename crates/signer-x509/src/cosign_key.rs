@@ -71,11 +71,7 @@ struct Cipher {
 pub(crate) fn decrypt(json: &[u8], password: &Secret) -> Result<Zeroizing<Vec<u8>>> {
     let encrypted: Encrypted = serde_json::from_slice(json)
         .map_err(|e| key_error("reading the JSON of an encrypted cosign key").with_source(e))?;
-    let Encrypted {
-        kdf,
-        cipher,
-        ciphertext,
-    } = encrypted;
+    let Encrypted { kdf, cipher, ciphertext } = encrypted;
     if kdf.name != KDF || cipher.name != CIPHER {
         return Err(key_error(format!(
             "the cosign key is encrypted with {:?} and {:?}, supported are {KDF} and {CIPHER}",
@@ -103,17 +99,10 @@ pub(crate) fn encrypt(pkcs8: &[u8], password: &Secret) -> Result<String> {
     let encrypted = Encrypted {
         kdf: Kdf {
             name: KDF.to_owned(),
-            params: Params {
-                n: 1 << DEFAULT_LOG_N,
-                r: R,
-                p: P,
-            },
+            params: Params { n: 1 << DEFAULT_LOG_N, r: R, p: P },
             salt: STANDARD.encode(salt),
         },
-        cipher: Cipher {
-            name: CIPHER.to_owned(),
-            nonce: STANDARD.encode(nonce),
-        },
+        cipher: Cipher { name: CIPHER.to_owned(), nonce: STANDARD.encode(nonce) },
         ciphertext: STANDARD.encode(seal(&key, &nonce, pkcs8)),
     };
     serde_json::to_string(&encrypted)
@@ -130,15 +119,12 @@ pub(crate) fn random<const LENGTH: usize>() -> Result<[u8; LENGTH]> {
 
 fn check(params: &Params) -> Result<u8> {
     let Params { n, r, p } = *params;
-    LOG_N
-        .into_iter()
-        .find(|log_n| n == 1 << log_n && r == R && p == P)
-        .ok_or_else(|| {
-            key_error(format!(
-                "the cosign key asks for scrypt with N={n}, r={r}, p={p}: \
+    LOG_N.into_iter().find(|log_n| n == 1 << log_n && r == R && p == P).ok_or_else(|| {
+        key_error(format!(
+            "the cosign key asks for scrypt with N={n}, r={r}, p={p}: \
              cosign writes N=32768, 65536 or 131072 with r=8, p=1"
-            ))
-        })
+        ))
+    })
 }
 
 fn decode(what: &str, base64: &str) -> Result<Vec<u8>> {
@@ -161,13 +147,8 @@ fn derive(password: &Secret, salt: &[u8], log_n: u8) -> Result<Zeroizing<[u8; KE
     let mut key = Zeroizing::new([0; KEY]);
     let failed = |why: String| key_error("deriving a key from the password").with_source(why);
     let params = scrypt::Params::new(log_n, R, P).map_err(|e| failed(e.to_string()))?;
-    scrypt::scrypt(
-        password.expose().as_bytes(),
-        salt,
-        &params,
-        key.as_mut_slice(),
-    )
-    .map_err(|e| failed(e.to_string()))?;
+    scrypt::scrypt(password.expose().as_bytes(), salt, &params, key.as_mut_slice())
+        .map_err(|e| failed(e.to_string()))?;
     Ok(key)
 }
 

@@ -27,10 +27,7 @@ impl X509Signer {
     pub fn from_file(path: &Path, password: Option<&Secret>) -> Result<Self> {
         match read(path)? {
             Some(text) => Self::from_text(path, &text, password),
-            None => Err(key_error(format!(
-                "the key file {} is not there",
-                path.display()
-            ))),
+            None => Err(key_error(format!("the key file {} is not there", path.display()))),
         }
     }
 

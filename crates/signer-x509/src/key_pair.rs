@@ -52,14 +52,11 @@ impl FromStr for KeyKind {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] naming the known kinds.
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| {
-                let known = Self::ALL.map(Self::as_str).join(", ");
-                let why = format!("unknown kind of key {text:?}: known are {known}");
-                Error::new(ErrorKind::InvalidInput, why)
-            })
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            let why = format!("unknown kind of key {text:?}: known are {known}");
+            Error::new(ErrorKind::InvalidInput, why)
+        })
     }
 }
 
@@ -93,11 +90,9 @@ impl KeyPair {
                 scalar(|bytes: &[u8; 48]| p384::SecretKey::from_slice(bytes).ok())?.to_pkcs8_der()
             }
             // Without the public key, which older readers do not expect.
-            KeyKind::Ed25519 => KeypairBytes {
-                secret_key: cosign_key::random()?,
-                public_key: None,
+            KeyKind::Ed25519 => {
+                KeypairBytes { secret_key: cosign_key::random()?, public_key: None }.to_pkcs8_der()
             }
-            .to_pkcs8_der(),
         }
         .map_err(|e| key_error("encoding a private key").with_source(e.to_string()))?;
         let public = PrivateKey::from_pkcs8(pkcs8.as_bytes())?.public_key()?;
@@ -136,10 +131,7 @@ impl KeyPair {
     /// [`ErrorKind::Key`] where the system gives no random bytes.
     pub fn private_pem_encrypted(&self, password: &Secret) -> Result<String> {
         let json = cosign_key::encrypt(self.pkcs8.as_bytes(), password)?;
-        Ok(pem::encode_base64(
-            cosign_key::LABEL,
-            &STANDARD.encode(json),
-        ))
+        Ok(pem::encode_base64(cosign_key::LABEL, &STANDARD.encode(json)))
     }
 
     /// Signs with the key.
@@ -160,7 +152,5 @@ fn scalar<const LENGTH: usize, K>(read: impl Fn(&[u8; LENGTH]) -> Option<K>) -> 
             return Ok(key);
         }
     }
-    Err(key_error(
-        "the operating system's random bytes are not random",
-    ))
+    Err(key_error("the operating system's random bytes are not random"))
 }

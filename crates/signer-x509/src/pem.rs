@@ -29,10 +29,7 @@ pub(crate) struct Block {
 /// Says what is there instead.
 pub(crate) fn private_key_block(text: &str) -> Result<Block> {
     if text.len() > MAX_FILE {
-        return Err(key_error(format!(
-            "a key file of {} bytes is over {MAX_FILE}",
-            text.len()
-        )));
+        return Err(key_error(format!("a key file of {} bytes is over {MAX_FILE}", text.len())));
     }
     let mut others = Vec::new();
     let mut rest = text;
@@ -43,15 +40,13 @@ pub(crate) fn private_key_block(text: &str) -> Result<Block> {
         others.push(block.label);
         rest = after;
     }
-    Err(key_error(
-        match others.iter().find(|label| label.ends_with("PUBLIC KEY")) {
-            Some(_) => "it is a public key, and signing needs the private one".to_owned(),
-            None if others.is_empty() => {
-                "it is not PEM: there is no line `-----BEGIN …-----`".to_owned()
-            }
-            None => format!("the PEM holds no private key but {}", others.join(", ")),
-        },
-    ))
+    Err(key_error(match others.iter().find(|label| label.ends_with("PUBLIC KEY")) {
+        Some(_) => "it is a public key, and signing needs the private one".to_owned(),
+        None if others.is_empty() => {
+            "it is not PEM: there is no line `-----BEGIN …-----`".to_owned()
+        }
+        None => format!("the PEM holds no private key but {}", others.join(", ")),
+    }))
 }
 
 fn next_block(text: &str) -> Result<Option<(Block, &str)>> {
@@ -67,9 +62,7 @@ fn next_block(text: &str) -> Result<Option<(Block, &str)>> {
         return Err(key_error("the PEM's first line has no end"));
     }
     let Some((body, rest)) = body.split_once(&format!("-----END {label}-----")) else {
-        return Err(key_error(format!(
-            "the PEM has no line `-----END {label}-----`"
-        )));
+        return Err(key_error(format!("the PEM has no line `-----END {label}-----`")));
     };
     if body.contains(':') {
         return Err(key_error(
@@ -80,13 +73,7 @@ fn next_block(text: &str) -> Result<Option<(Block, &str)>> {
     // Room for all, so that no copy of the key is left behind when the text grows.
     let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
     base64.extend(body.chars().filter(|c| !c.is_ascii_whitespace()));
-    Ok(Some((
-        Block {
-            label: label.to_owned(),
-            base64,
-        },
-        rest,
-    )))
+    Ok(Some((Block { label: label.to_owned(), base64 }, rest)))
 }
 
 impl Block {
@@ -100,9 +87,7 @@ impl Block {
         let mut rest = self.base64.as_str();
         while !rest.is_empty() {
             // An odd character may be longer than a byte; the decoder refuses it then.
-            let cut = (WIDTH..rest.len())
-                .find(|i| rest.is_char_boundary(*i))
-                .unwrap_or(rest.len());
+            let cut = (WIDTH..rest.len()).find(|i| rest.is_char_boundary(*i)).unwrap_or(rest.len());
             let (line, after) = rest.split_at(cut);
             pem.push_str(line);
             pem.push('\n');

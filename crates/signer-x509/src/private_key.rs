@@ -48,9 +48,7 @@ impl PrivateKey {
             ED25519 => ed25519_dalek::SigningKey::try_from(info)
                 .map(|key| Self::Ed25519(Box::new(key)))
                 .map_err(|e| unreadable("Ed25519", &e)),
-            RSA => RsaKeyPair::from_pkcs8(der)
-                .map(Self::Rsa)
-                .map_err(|e| unreadable("RSA", &e)),
+            RSA => RsaKeyPair::from_pkcs8(der).map(Self::Rsa).map_err(|e| unreadable("RSA", &e)),
             other => Err(key_error(format!(
                 "private keys of algorithm {other} are not supported: use ECDSA, Ed25519 or RSA"
             ))),
@@ -83,9 +81,7 @@ impl PrivateKey {
 
     /// Reads PKCS#1 ([RFC 8017 §A.1.2](https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.2)).
     pub(crate) fn from_pkcs1(der: &[u8]) -> Result<Self> {
-        RsaKeyPair::from_der(der)
-            .map(Self::Rsa)
-            .map_err(|e| unreadable("RSA", &e))
+        RsaKeyPair::from_der(der).map(Self::Rsa).map_err(|e| unreadable("RSA", &e))
     }
 
     /// How it signs.
@@ -143,10 +139,7 @@ fn sign_rsa(key: &RsaKeyPair, message: &[u8]) -> Result<Bytes> {
 fn rsa_public_key(key: &RsaKeyPair) -> Result<PublicKey> {
     use aws_lc_rs::encoding::AsDer as _;
 
-    let der = key
-        .public_key()
-        .as_der()
-        .map_err(|e| unreadable("public", &e))?;
+    let der = key.public_key().as_der().map_err(|e| unreadable("public", &e))?;
     let der: &[u8] = der.as_ref();
     PublicKey::from_spki_der(der)
 }
@@ -154,23 +147,60 @@ fn rsa_public_key(key: &RsaKeyPair) -> Result<PublicKey> {
 fn curve_of(
     algorithm: &AlgorithmIdentifier<pkcs8::der::asn1::AnyRef<'_>>,
 ) -> Result<ObjectIdentifier> {
-    algorithm
-        .parameters_oid()
-        .map_err(|_| key_error("the private key does not name its curve"))
+    algorithm.parameters_oid().map_err(|_| key_error("the private key does not name its curve"))
 }
 
 fn unsupported_curve(curve: ObjectIdentifier) -> Error {
-    let name = if curve == P521 {
-        "P-521".to_owned()
-    } else {
-        curve.to_string()
-    };
-    key_error(format!(
-        "private keys on the curve {name} are not supported: use P-256 or P-384"
-    ))
+    let name = if curve == P521 { "P-521".to_owned() } else { curve.to_string() };
+    key_error(format!("private keys on the curve {name} are not supported: use P-256 or P-384"))
 }
 
 /// The libraries' errors tell kinds of mistakes and never bytes of the key.
 fn unreadable(what: &str, error: &dyn fmt::Display) -> Error {
     key_error(format!("reading the {what} key")).with_source(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PrivateKey;
+
+    /// Vectors of RFC 6979 §A.2.5 and §A.2.6: the message `sample` with SHA-256.
+    fn check(key: &PrivateKey, r: &str, s: &str) {
+        let numbers = match key {
+            PrivateKey::P256(_) => {
+                let der = key.sign(b"sample").unwrap();
+                hex::encode(p256::ecdsa::Signature::from_der(&der).unwrap().to_bytes())
+            }
+            _ => {
+                let der = key.sign(b"sample").unwrap();
+                hex::encode(p384::ecdsa::Signature::from_der(&der).unwrap().to_bytes())
+            }
+        };
+        assert_eq!(numbers, format!("{r}{s}").to_lowercase());
+    }
+
+    #[test]
+    fn nonces_are_those_of_rfc_6979_on_p256() {
+        let secret = "C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721";
+        let key = p256::SecretKey::from_slice(&hex::decode(secret).unwrap()).unwrap();
+        check(
+            &PrivateKey::P256(key.into()),
+            "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716",
+            "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8",
+        );
+    }
+
+    #[test]
+    fn nonces_are_those_of_rfc_6979_on_p384() {
+        let secret = "6B9D3DAD2E1B8C1C05B19875B6659F4DE23C3B667BF297BA9AA47740787137D8\
+                      96D5724E4C70A825F872C9EA60D2EDF5";
+        let key = p384::SecretKey::from_slice(&hex::decode(secret).unwrap()).unwrap();
+        check(
+            &PrivateKey::P384(key.into()),
+            "21B13D1E013C7FA1392D03C5F99AF8B30C570C6F98D4EA8E354B63A21D3DAA33\
+             BDE1E888E63355D92FA2B3C36D8FB2CD",
+            "F3AA443FB107745BF4BD77CB3891674632068A10CA67E3D45DB2266FA7D1FEEB\
+             EFDC63ECCD1AC42EC0CB8668A4FA0AB0",
+        );
+    }
 }

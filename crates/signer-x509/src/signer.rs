@@ -47,10 +47,7 @@ impl X509Signer {
 
     pub(crate) fn new(key: PrivateKey) -> Result<Self> {
         let material = VerificationMaterial::from_public_key(key.public_key()?);
-        Ok(Self {
-            key,
-            material: Arc::new(material),
-        })
+        Ok(Self { key, material: Arc::new(material) })
     }
 
     /// The public key that verifies.
