@@ -33,7 +33,6 @@ const MAX_BASES: u32 = 20;
 /// How many windows to wait before looking whether a write was undone.
 const WINDOWS: u32 = 4;
 const LONGEST_SETTLE: Duration = Duration::from_secs(10);
-const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(3);
 
 /// What became of a layer.
@@ -120,7 +119,7 @@ impl Tags {
                 }
             }
             tracing::debug!(location = place.location, round, "another writer undid a write");
-            let backoff = (FIRST_BACKOFF * 2u32.saturating_pow(round)).min(LONGEST_BACKOFF);
+            let backoff = (self.settle / 4 * 2u32.saturating_pow(round)).min(LONGEST_BACKOFF);
             tokio::time::sleep(jitter(backoff)).await;
         }
         let why = format!("other writers undid it {MAX_ROUNDS} times");

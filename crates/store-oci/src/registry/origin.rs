@@ -87,10 +87,11 @@ fn speaks_no_tls(error: &reqwest::Error) -> bool {
     true
 }
 
-/// The errors of rustls come wrapped in those of I/O.
+/// The errors of rustls come wrapped in those of I/O, more than once, and those skip what they wrap in the chain of
+/// sources.
 fn tls_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     cause.downcast_ref().or_else(|| {
-        let io = cause.downcast_ref::<std::io::Error>()?;
-        io.get_ref()?.downcast_ref()
+        let wrapped = cause.downcast_ref::<std::io::Error>()?.get_ref()?;
+        tls_error(wrapped)
     })
 }
