@@ -43,7 +43,9 @@ pub(crate) fn check(path: &str, text: &str) -> Vec<Finding> {
             findings.push(Finding::new(path, Some(index + 1), message));
         }
     }
-    if !text.is_empty() && !text.ends_with('\n') {
+    // A fixture is what another tool wrote, to the byte.
+    let fixture = path.split('/').any(|part| part == "fixtures");
+    if !fixture && !text.is_empty() && !text.ends_with('\n') {
         findings.push(Finding::new(path, None, "must end in a newline"));
     }
     findings

@@ -10,6 +10,9 @@ type Edges = (&'static str, &'static [&'static str], &'static [&'static str]);
 const CORE: &str = "chains-core";
 const TESTKIT: &str = "chains-testkit";
 
+/// What the tests of every crate may know: the suites, and what tells whether a signature holds.
+const FOR_TESTS: &[&str] = &[TESTKIT, "chains-verify"];
+
 const ALLOWED: &[Edges] = &[
     (CORE, &[], &[]),
     ("chains-config", &[CORE], &[]),
@@ -105,7 +108,7 @@ fn check_package(package: &Package, all: &[Package]) -> Vec<Finding> {
         let for_tests = dependency.kind.as_deref() == Some("dev");
         let may = |edges: &[&str]| edges.iter().any(|edge| matches(edge, on));
         let allowed = if all.iter().any(|other| other.name == on) {
-            may(edges) || (for_tests && (on == TESTKIT || may(test_edges)))
+            may(edges) || (for_tests && (FOR_TESTS.contains(&on) || may(test_edges)))
         } else {
             let guard = GUARDED.iter().find(|(guarded, _)| *guarded == on);
             for_tests || guard.is_none_or(|(_, by)| by.contains(&name))
@@ -155,6 +158,8 @@ mod tests {
         check_edge("chains-store-oci", "chains-store-tekton", Some("dev"), false);
         check_edge("chains-store-oci", "chains-testkit", Some("dev"), true);
         check_edge("chains-store-oci", "chains-testkit", None, false);
+        check_edge("chains-store-oci", "chains-verify", Some("dev"), true);
+        check_edge("chains-store-oci", "chains-verify", None, false);
         check_edge("chains-backends", "chains-store-gcs", None, true);
         check_edge("chains-backends", "chains-testkit", None, false);
         check_edge("chains-config", "chains-cli", Some("build"), false);
