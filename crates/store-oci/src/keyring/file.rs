@@ -89,9 +89,16 @@ impl Source {
         });
         let default = || {
             let helper = self.default_helper.as_ref()?;
-            Some(((0, registry.len(), 1), helper, helper_server(registry)))
+            Some(((true, 0, registry.len(), true), helper, helper_server(registry)))
         };
         named.max_by_key(|(rank, _, _)| *rank).or_else(default)
+    }
+}
+
+#[cfg(test)]
+impl Source {
+    pub(super) fn helpers_mut(&mut self) -> impl Iterator<Item = &mut Helper> {
+        self.helpers.iter_mut().map(|(_, helper)| helper).chain(&mut self.default_helper)
     }
 }
 

@@ -3,8 +3,8 @@
 //! Protocol: <https://github.com/docker/docker-credential-helpers#development>.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chains_core::{Error, ErrorKind, RegistryCredential, Result, Secret};
@@ -30,8 +30,10 @@ type Answers = HashMap<String, (Instant, Option<RegistryCredential>)>;
 #[derive(Debug)]
 pub(super) struct Helper {
     name: String,
+    /// Where the program is; unset: where the system finds it.
+    folder: Option<PathBuf>,
     timeout: Duration,
-    answers: Arc<Mutex<Answers>>,
+    answers: Mutex<Answers>,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +47,7 @@ struct Answer {
 
 impl Helper {
     pub(super) fn new(name: String) -> Self {
-        Self { name, timeout: TIMEOUT, answers: Arc::default() }
+        Self { name, folder: None, timeout: TIMEOUT, answers: Mutex::default() }
     }
 
     /// The credential for `server`, or none where the helper has none.
@@ -90,14 +92,17 @@ impl Helper {
                 self.error(ErrorKind::Configuration, "its name is not the name of a program")
             );
         }
-        Command::new(format!("docker-credential-{}", self.name))
-            .arg("get")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|e| self.error(ErrorKind::Configuration, e))
+        let program = format!("docker-credential-{}", self.name);
+        Command::new(
+            self.folder.as_ref().map_or_else(|| program.clone().into(), |dir| dir.join(&program)),
+        )
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|e| self.error(ErrorKind::Configuration, e))
     }
 
     fn read(&self, output: &Secret) -> Result<Option<RegistryCredential>> {
@@ -119,6 +124,15 @@ impl Helper {
     ) -> Error {
         let what = format!("asking the credential helper docker-credential-{}", self.name);
         Error::new(kind, what).with_source(why)
+    }
+}
+
+#[cfg(test)]
+impl Helper {
+    /// Takes the program from this folder, and loses patience sooner.
+    pub(super) fn run_from(&mut self, folder: &std::path::Path) {
+        self.folder = Some(folder.to_owned());
+        self.timeout = Duration::from_secs(5);
     }
 }
 

@@ -6,9 +6,9 @@ const DOCKER_HUB_ALIASES: [&str; 2] = ["docker.io", "registry-1.docker.io"];
 
 /// How specific a match is: greater is better.
 ///
-/// Length of the path, literal characters of the host, and whether a helper answers for it: docker asks its
-/// helper before it looks at an entry for the host.
-pub(super) type Rank = (usize, usize, u8);
+/// Whether the path ends with a segment of the image's, its length, the literal characters of the host, and whether
+/// a helper answers for it: docker asks its helper before it looks at an entry for the host.
+pub(super) type Rank = (bool, usize, usize, bool);
 
 /// A host, with wildcards, perhaps a port, and the beginning of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,19 +42,24 @@ impl Pattern {
     }
 
     /// How well it fits, where it does.
+    ///
+    /// Kubernetes takes `/team/app` for the beginning of `/team/apple` too. So do we, after all that end
+    /// with a segment.
     pub(super) fn matches(&self, registry: &str, repository: &str) -> Option<Rank> {
-        let (host, port) = split_port(registry);
-        let fits = self.port.as_deref() == port
-            && hosts_match(&self.host, &canonical(host))
-            && format!("/{repository}").starts_with(&self.path);
-        fits.then(|| (self.path.len(), self.literals(), 0))
+        let path = format!("/{repository}");
+        let rest = path.strip_prefix(self.path.as_str())?;
+        let whole = rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/');
+        self.fits_host(registry).then(|| (whole, self.path.len(), self.literals(), false))
     }
 
     /// As [`Pattern::matches`] for a key that has no path to speak of: those of helpers.
     pub(super) fn matches_host(&self, registry: &str) -> Option<Rank> {
+        self.fits_host(registry).then(|| (true, 0, self.literals(), true))
+    }
+
+    fn fits_host(&self, registry: &str) -> bool {
         let (host, port) = split_port(registry);
-        let fits = self.port.as_deref() == port && hosts_match(&self.host, &canonical(host));
-        fits.then(|| (0, self.literals(), 1))
+        self.port.as_deref() == port && hosts_match(&self.host, &canonical(host))
     }
 
     fn literals(&self) -> usize {

@@ -9,6 +9,7 @@
 
 mod auth;
 mod concurrency;
+mod contract;
 mod hostile;
 mod layout;
 mod support;
