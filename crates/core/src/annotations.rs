@@ -27,10 +27,7 @@ pub const TOTAL_LIMIT: usize = 256 * 1024;
 /// Bytes of keys and values.
 #[must_use]
 pub fn size<'a>(annotations: impl IntoIterator<Item = (&'a String, &'a String)>) -> usize {
-    annotations
-        .into_iter()
-        .map(|(key, value)| key.len() + value.len())
-        .sum()
+    annotations.into_iter().map(|(key, value)| key.len() + value.len()).sum()
 }
 
 /// Checks that the run can hold `added` beside what it has.
@@ -38,10 +35,7 @@ pub fn size<'a>(annotations: impl IntoIterator<Item = (&'a String, &'a String)>)
 /// # Errors
 /// [`ErrorKind::TooLarge`] telling the run, the size, the limit and what to use instead.
 pub fn check_fits(run: &RunRef, added: &BTreeMap<String, String>) -> Result<()> {
-    let kept = run
-        .annotations
-        .iter()
-        .filter(|(key, _)| !added.contains_key(*key));
+    let kept = run.annotations.iter().filter(|(key, _)| !added.contains_key(*key));
     let total = size(kept) + size(added);
     if total <= TOTAL_LIMIT {
         return Ok(());

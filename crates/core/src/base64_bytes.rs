@@ -14,8 +14,5 @@ where
     T: From<Vec<u8>>,
 {
     let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-    STANDARD
-        .decode(text.as_bytes())
-        .map(T::from)
-        .map_err(D::Error::custom)
+    STANDARD.decode(text.as_bytes()).map(T::from).map_err(D::Error::custom)
 }

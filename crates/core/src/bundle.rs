@@ -137,11 +137,7 @@ pub struct HashOutput {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub algorithm: String,
     /// The raw digest.
-    #[serde(
-        default,
-        with = "crate::base64_bytes",
-        skip_serializing_if = "Bytes::is_empty"
-    )]
+    #[serde(default, with = "crate::base64_bytes", skip_serializing_if = "Bytes::is_empty")]
     pub digest: Bytes,
 }
 
@@ -167,13 +163,7 @@ impl Bundle {
         let Some(material) = &record.material else {
             return Err(invalid("a signed record has no verification material"));
         };
-        Self::new(
-            signed,
-            &record.payload.bytes,
-            material,
-            record.entry.as_deref(),
-        )
-        .map(Some)
+        Self::new(signed, &record.payload.bytes, material, record.entry.as_deref()).map(Some)
     }
 
     /// Puts a signature, the bytes it is over, what verifies it and its log entry together.
@@ -243,10 +233,8 @@ impl Bundle {
         }
         let material = &self.verification_material;
         let timestamps = material.timestamp_verification_data.as_ref();
-        let counts = [
-            material.tlog_entries.len(),
-            timestamps.map_or(0, |t| t.rfc3161_timestamps.len()),
-        ];
+        let counts =
+            [material.tlog_entries.len(), timestamps.map_or(0, |t| t.rfc3161_timestamps.len())];
         if counts.into_iter().any(|count| count > MAX_ENTRIES) {
             return Err(invalid(format!(
                 "a bundle has more than {MAX_ENTRIES} log entries or timestamps"
@@ -291,9 +279,7 @@ fn content(signed: &Signed, payload: &[u8]) -> Content {
 }
 
 fn timestamps(entry: &Entry) -> Option<TimestampVerificationData> {
-    let timestamp = |der: &Bytes| Rfc3161SignedTimestamp {
-        signed_timestamp: der.clone(),
-    };
+    let timestamp = |der: &Bytes| Rfc3161SignedTimestamp { signed_timestamp: der.clone() };
     (!entry.timestamps.is_empty()).then(|| TimestampVerificationData {
         rfc3161_timestamps: entry.timestamps.iter().map(timestamp).collect(),
     })

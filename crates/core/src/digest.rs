@@ -58,9 +58,7 @@ impl DigestAlgorithm {
             return Err(invalid(format!("{odd:?} is not a lower-case hex digit")));
         }
         let (wanted, found) = (self.hex_len(), hex.len());
-        Err(invalid(format!(
-            "a {self} digest has {wanted} hex digits, not {found}"
-        )))
+        Err(invalid(format!("a {self} digest has {wanted} hex digits, not {found}")))
     }
 }
 
@@ -69,14 +67,11 @@ impl FromStr for DigestAlgorithm {
 
     /// Reads the name in front of the colon.
     fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.as_str() == name)
-            .ok_or_else(|| {
-                invalid(format!(
-                    "unknown digest algorithm {name:?}: known are sha1, sha256, sha384, sha512"
-                ))
-            })
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name).ok_or_else(|| {
+            invalid(format!(
+                "unknown digest algorithm {name:?}: known are sha1, sha256, sha384, sha512"
+            ))
+        })
     }
 }
 
@@ -106,10 +101,7 @@ impl Digest {
     /// The SHA-256 of `content`.
     #[must_use]
     pub fn sha256_of(content: &[u8]) -> Self {
-        Self {
-            algorithm: DigestAlgorithm::Sha256,
-            hex: hex::encode(Sha256::digest(content)),
-        }
+        Self { algorithm: DigestAlgorithm::Sha256, hex: hex::encode(Sha256::digest(content)) }
     }
 
     /// Checks `hex` against `algorithm`.
@@ -118,10 +110,7 @@ impl Digest {
     /// [`ErrorKind::InvalidInput`] where the number of digits is wrong or one is not in `0-9a-f`.
     pub fn new(algorithm: DigestAlgorithm, hex: &str) -> Result<Self, Error> {
         algorithm.check(hex)?;
-        Ok(Self {
-            algorithm,
-            hex: hex.to_owned(),
-        })
+        Ok(Self { algorithm, hex: hex.to_owned() })
     }
 
     /// The algorithm.
@@ -165,11 +154,7 @@ mod tests {
     fn check(text: &str, expect: Result<(DigestAlgorithm, &str), &str>) {
         match (text.parse::<Digest>(), expect) {
             (Ok(digest), Ok((algorithm, hex))) => {
-                assert_eq!(
-                    (digest.algorithm(), digest.hex()),
-                    (algorithm, hex),
-                    "{text}"
-                );
+                assert_eq!((digest.algorithm(), digest.hex()), (algorithm, hex), "{text}");
                 assert_eq!(digest.to_string(), text);
             }
             (Err(error), Err(why)) => assert_eq!(error.to_string(), why, "{text}"),
@@ -192,14 +177,8 @@ mod tests {
         check("sha256:", Err("a sha256 digest has 64 hex digits, not 0"));
         check("sha1:abc", Err("a sha1 digest has 40 hex digits, not 3"));
         check("sha512:ab:cd", Err("':' is not a lower-case hex digit"));
-        check(
-            &format!("sha256:{}", "A".repeat(64)),
-            Err("'A' is not a lower-case hex digit"),
-        );
-        check(
-            &format!("sha256:{}\n", "a".repeat(64)),
-            Err("'\\n' is not a lower-case hex digit"),
-        );
+        check(&format!("sha256:{}", "A".repeat(64)), Err("'A' is not a lower-case hex digit"));
+        check(&format!("sha256:{}\n", "a".repeat(64)), Err("'\\n' is not a lower-case hex digit"));
         let unknown = |name: &str| {
             format!("unknown digest algorithm {name:?}: known are sha1, sha256, sha384, sha512")
         };

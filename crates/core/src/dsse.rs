@@ -16,12 +16,8 @@ use crate::{Error, ErrorKind, Signature};
 /// ```
 #[must_use]
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut encoded = format!(
-        "DSSEv1 {} {payload_type} {} ",
-        payload_type.len(),
-        payload.len()
-    )
-    .into_bytes();
+    let mut encoded =
+        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     encoded.extend_from_slice(payload);
     encoded
 }
@@ -58,11 +54,7 @@ impl Envelope {
             keyid: signature.material.key_id().to_owned(),
             sig: signature.bytes.clone(),
         };
-        Self {
-            payload_type: payload_type.to_owned(),
-            payload,
-            signatures: vec![sig],
-        }
+        Self { payload_type: payload_type.to_owned(), payload, signatures: vec![sig] }
     }
 
     /// Reads an envelope's JSON.

@@ -46,9 +46,6 @@ impl Entry {
     /// The address that shows the entry, as `chains.tekton.dev/transparency` has it.
     #[must_use]
     pub fn address(&self) -> String {
-        format!(
-            "{}/api/v1/log/entries?logIndex={}",
-            self.log_url, self.log_index
-        )
+        format!("{}/api/v1/log/entries?logIndex={}", self.log_url, self.log_index)
     }
 }

@@ -68,10 +68,7 @@ impl ErrorKind {
     /// Whether the same attempt may succeed later without anybody changing anything.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
-        matches!(
-            self,
-            Self::Conflict | Self::Throttled | Self::Timeout | Self::Unavailable
-        )
+        matches!(self, Self::Conflict | Self::Throttled | Self::Timeout | Self::Unavailable)
     }
 }
 
@@ -104,12 +101,7 @@ pub struct Error {
 impl Error {
     /// An error of `kind`; whether it is retryable follows from the kind.
     pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
-        Self {
-            kind,
-            retryable: kind.is_retryable(),
-            context: context.into(),
-            source: None,
-        }
+        Self { kind, retryable: kind.is_retryable(), context: context.into(), source: None }
     }
 
     /// Adds the cause.
@@ -175,8 +167,6 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }

@@ -46,20 +46,13 @@ impl FromStr for ImageName {
         };
         check_registry(registry)?;
         check_repository(path)?;
-        let registry = if registry == "docker.io" {
-            DEFAULT_REGISTRY
-        } else {
-            registry
-        };
+        let registry = if registry == "docker.io" { DEFAULT_REGISTRY } else { registry };
         let repository = if registry == DEFAULT_REGISTRY && !path.contains('/') {
             format!("library/{path}")
         } else {
             path.to_owned()
         };
-        Ok(Self {
-            registry: registry.to_owned(),
-            repository,
-        })
+        Ok(Self { registry: registry.to_owned(), repository })
     }
 }
 
@@ -90,20 +83,13 @@ fn check_registry(registry: &str) -> Result<(), Error> {
 }
 
 fn is_reg_name(c: char) -> bool {
-    let sub_delimiter = |c| {
-        matches!(
-            c,
-            '!' | '$' | '&' | '\'' | '(' | ')' | '*' | '+' | ',' | ';' | '='
-        )
-    };
+    let sub_delimiter =
+        |c| matches!(c, '!' | '$' | '&' | '\'' | '(' | ')' | '*' | '+' | ',' | ';' | '=');
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~') || sub_delimiter(c)
 }
 
 fn is_ip_literal(address: &str) -> bool {
-    !address.is_empty()
-        && address
-            .chars()
-            .all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'))
+    !address.is_empty() && address.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'))
 }
 
 /// Splits `HOST:PORT`; the colons of a bracketed IPv6 address belong to the host.
@@ -128,13 +114,8 @@ fn check_repository(path: &str) -> Result<(), Error> {
         )));
     }
     // Clients resolve these away before they ask, and would ask for another repository than the one named.
-    if path
-        .split('/')
-        .any(|component| matches!(component, "." | ".."))
-    {
-        return Err(invalid(format!(
-            "repository {path:?} has `.` or `..` as a component"
-        )));
+    if path.split('/').any(|component| matches!(component, "." | "..")) {
+        return Err(invalid(format!("repository {path:?} has `.` or `..` as a component")));
     }
     Ok(())
 }
@@ -168,15 +149,9 @@ impl ImageDigest {
         }
         let digest: Digest = digest.parse()?;
         if digest.algorithm() != DigestAlgorithm::Sha256 {
-            return Err(invalid(format!(
-                "images have sha256 digests, not {}",
-                digest.algorithm()
-            )));
+            return Err(invalid(format!("images have sha256 digests, not {}", digest.algorithm())));
         }
-        Ok(Self {
-            name: without_tag(base)?.parse()?,
-            digest,
-        })
+        Ok(Self { name: without_tag(base)?.parse()?, digest })
     }
 }
 
@@ -189,9 +164,7 @@ impl FromStr for ImageDigest {
     /// [`ErrorKind::InvalidInput`] telling what is odd about name, tag or digest.
     fn from_str(text: &str) -> Result<Self, Error> {
         let Some((base, digest)) = text.split_once('@') else {
-            return Err(invalid(format!(
-                "{text:?} has no @ between name and digest"
-            )));
+            return Err(invalid(format!("{text:?} has no @ between name and digest")));
         };
         Self::from_parts(base, digest)
     }
@@ -208,14 +181,8 @@ fn without_tag(base: &str) -> Result<&str, Error> {
         // A colon before a slash parts host and port.
         Some((name, tag)) if !tag.contains('/') => {
             let ok = (1..=128).contains(&tag.len())
-                && tag
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-            if ok {
-                Ok(name)
-            } else {
-                Err(invalid(format!("{tag:?} is not a tag")))
-            }
+                && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+            if ok { Ok(name) } else { Err(invalid(format!("{tag:?} is not a tag"))) }
         }
         _ => Ok(base),
     }
@@ -261,10 +228,7 @@ mod tests {
         name("index.docker.io/nginx", Ok("index.docker.io/library/nginx"));
         name("localhost/app", Ok("localhost/app"));
         name("localhost:5000/app", Ok("localhost:5000/app"));
-        name(
-            "Registry.Example.com/team/app",
-            Ok("Registry.Example.com/team/app"),
-        );
+        name("Registry.Example.com/team/app", Ok("Registry.Example.com/team/app"));
         name("reg.io:5000/a_b-c.d/e", Ok("reg.io:5000/a_b-c.d/e"));
         name("[::1]:5000/app", Ok("[::1]:5000/app"));
         name("[fe80::1]/app", Ok("[fe80::1]/app"));
@@ -288,10 +252,7 @@ mod tests {
         name("reg.io/é", Err("'é'"));
         name("reg.io/a%2fb", Err("'%'"));
         name("reg.io/a?b", Err("'?'"));
-        name(
-            &format!("reg.io/{}", "a".repeat(256)),
-            Err("256 characters"),
-        );
+        name(&format!("reg.io/{}", "a".repeat(256)), Err("256 characters"));
         name("re g.io/app", Err("not a registry host"));
         name("reg.io\n/app", Err("not a registry host"));
         name("reg.io?x/app", Err("not a registry host"));
@@ -307,19 +268,10 @@ mod tests {
 
     #[test]
     fn digests_pin_names() {
-        image(
-            "nginx@sha256:HEX",
-            Ok("index.docker.io/library/nginx@sha256:HEX"),
-        );
+        image("nginx@sha256:HEX", Ok("index.docker.io/library/nginx@sha256:HEX"));
         image("ghcr.io/o/r:v1@sha256:HEX", Ok("ghcr.io/o/r@sha256:HEX"));
-        image(
-            "localhost:5000/app@sha256:HEX",
-            Ok("localhost:5000/app@sha256:HEX"),
-        );
-        image(
-            "localhost:5000/app:v1@sha256:HEX",
-            Ok("localhost:5000/app@sha256:HEX"),
-        );
+        image("localhost:5000/app@sha256:HEX", Ok("localhost:5000/app@sha256:HEX"));
+        image("localhost:5000/app:v1@sha256:HEX", Ok("localhost:5000/app@sha256:HEX"));
     }
 
     #[test]
@@ -335,13 +287,7 @@ mod tests {
         image("nginx@sha256:HEX\n", Err("hex digit"));
         image("reg.io/app:@sha256:HEX", Err("not a tag"));
         image("reg.io/app:v 1@sha256:HEX", Err("not a tag"));
-        image(
-            &format!("reg.io/app:{}@sha256:HEX", "v".repeat(129)),
-            Err("not a tag"),
-        );
-        image(
-            "app:5000@sha256:HEX",
-            Ok("index.docker.io/library/app@sha256:HEX"),
-        );
+        image(&format!("reg.io/app:{}@sha256:HEX", "v".repeat(129)), Err("not a tag"));
+        image("app:5000@sha256:HEX", Ok("index.docker.io/library/app@sha256:HEX"));
     }
 }

@@ -70,12 +70,7 @@ impl PublicKey {
             .ok_or_else(|| Error::new(ErrorKind::Key, "the public key is not whole bytes"))?
             .to_vec();
         let id = fingerprint(algorithm, &raw)?;
-        Ok(Self {
-            algorithm,
-            spki: der.to_vec(),
-            raw,
-            id,
-        })
+        Ok(Self { algorithm, spki: der.to_vec(), raw, id })
     }
 
     /// Reads PEM with the label `PUBLIC KEY`.
@@ -146,22 +141,16 @@ fn algorithm_of(info: &SubjectPublicKeyInfoRef<'_>) -> Result<KeyAlgorithm> {
             format!("public keys of algorithm {oid} are not supported"),
         ));
     }
-    let curve = info
-        .algorithm
-        .parameters
-        .and_then(|p: AnyRef<'_>| p.decode_as::<ObjectIdentifier>().ok());
+    let curve =
+        info.algorithm.parameters.and_then(|p: AnyRef<'_>| p.decode_as::<ObjectIdentifier>().ok());
     match curve {
         Some(P256) => Ok(KeyAlgorithm::EcdsaP256),
         Some(P384) => Ok(KeyAlgorithm::EcdsaP384),
         Some(P521) => Ok(KeyAlgorithm::EcdsaP521),
-        Some(other) => Err(Error::new(
-            ErrorKind::Key,
-            format!("the curve {other} is not supported"),
-        )),
-        None => Err(Error::new(
-            ErrorKind::Key,
-            "the key does not name its curve",
-        )),
+        Some(other) => {
+            Err(Error::new(ErrorKind::Key, format!("the curve {other} is not supported")))
+        }
+        None => Err(Error::new(ErrorKind::Key, "the key does not name its curve")),
     }
 }
 
@@ -179,10 +168,7 @@ fn fingerprint(algorithm: KeyAlgorithm, raw: &[u8]) -> Result<String> {
         }
         KeyAlgorithm::Rsa => ssh_rsa(&mut wire, raw)?,
     }
-    Ok(format!(
-        "SHA256:{}",
-        STANDARD_NO_PAD.encode(Sha256::digest(&wire))
-    ))
+    Ok(format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&wire))))
 }
 
 fn ssh_ecdsa(wire: &mut Vec<u8>, curve: &str, point: &[u8]) {

@@ -35,9 +35,7 @@ pub struct Subject {
 impl Subject {
     /// `NAME@ALGORITHM:HEX`, one for each digest.
     pub fn artifact_uris(&self) -> impl Iterator<Item = String> + '_ {
-        self.digest
-            .iter()
-            .map(move |(algorithm, hex)| format!("{}@{algorithm}:{hex}", self.name))
+        self.digest.iter().map(move |(algorithm, hex)| format!("{}@{algorithm}:{hex}", self.name))
     }
 }
 

@@ -26,11 +26,7 @@ pub struct TargetProgress {
     /// Hex SHA-256 of the payload: another payload starts anew.
     pub payload: String,
     /// The signature that was made.
-    #[serde(
-        default,
-        with = "crate::base64_bytes",
-        skip_serializing_if = "Bytes::is_empty"
-    )]
+    #[serde(default, with = "crate::base64_bytes", skip_serializing_if = "Bytes::is_empty")]
     pub signature: Bytes,
     /// Names of the stores that have it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -61,8 +57,6 @@ impl Progress {
     /// What is done of a target, where it is the payload with this SHA-256 (hex) that was worked on.
     #[must_use]
     pub fn of(&self, short_key: &str, payload: &str) -> Option<&TargetProgress> {
-        self.targets
-            .get(short_key)
-            .filter(|target| target.payload == payload)
+        self.targets.get(short_key).filter(|target| target.payload == payload)
     }
 }

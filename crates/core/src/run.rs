@@ -71,12 +71,7 @@ impl RunRef {
 
 impl fmt::Display for RunRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kind,
-            namespace,
-            name,
-            ..
-        } = self;
+        let Self { kind, namespace, name, .. } = self;
         if namespace.is_empty() {
             write!(f, "{kind} {name}")
         } else {

@@ -67,11 +67,7 @@ impl VerificationMaterial {
     /// A bare public key.
     #[must_use]
     pub const fn from_public_key(public_key: PublicKey) -> Self {
-        Self {
-            public_key,
-            certificate: None,
-            chain: None,
-        }
+        Self { public_key, certificate: None, chain: None }
     }
 
     /// The key id of the public key.

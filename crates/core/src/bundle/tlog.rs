@@ -29,11 +29,7 @@ pub struct TransparencyLogEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inclusion_proof: Option<InclusionProof>,
     /// The body that the log keeps.
-    #[serde(
-        default,
-        with = "crate::base64_bytes",
-        skip_serializing_if = "Bytes::is_empty"
-    )]
+    #[serde(default, with = "crate::base64_bytes", skip_serializing_if = "Bytes::is_empty")]
     pub canonicalized_body: Bytes,
 }
 
@@ -95,20 +91,13 @@ pub struct Checkpoint {
 pub(super) fn entries(entry: &Entry) -> Result<Vec<TransparencyLogEntry>> {
     Ok(vec![TransparencyLogEntry {
         log_index: number(entry.log_index)?,
-        log_id: LogId {
-            key_id: entry.log_id.clone(),
-        },
-        kind_version: KindVersion {
-            kind: entry.kind.clone(),
-            version: entry.version.clone(),
-        },
+        log_id: LogId { key_id: entry.log_id.clone() },
+        kind_version: KindVersion { kind: entry.kind.clone(), version: entry.version.clone() },
         integrated_time: entry.integrated_time.unwrap_or_default(),
         inclusion_promise: entry
             .inclusion_promise
             .clone()
-            .map(|signed_entry_timestamp| InclusionPromise {
-                signed_entry_timestamp,
-            }),
+            .map(|signed_entry_timestamp| InclusionPromise { signed_entry_timestamp }),
         inclusion_proof: entry.inclusion_proof.as_ref().map(proof).transpose()?,
         canonicalized_body: entry.body.clone(),
     }])
@@ -120,9 +109,7 @@ fn proof(proof: &crate::InclusionProof) -> Result<InclusionProof> {
         root_hash: proof.root_hash.clone(),
         tree_size: number(proof.tree_size)?,
         hashes: proof.hashes.clone(),
-        checkpoint: Checkpoint {
-            envelope: proof.checkpoint.clone(),
-        },
+        checkpoint: Checkpoint { envelope: proof.checkpoint.clone() },
     })
 }
 
@@ -131,10 +118,7 @@ fn number(number: u64) -> Result<i64> {
         .map_err(|e| invalid(format!("the log index or tree size {number}")).with_source(e))
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_zero(number: &i64) -> bool {
     *number == 0
 }
@@ -146,10 +130,7 @@ mod int64 {
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde calls it with a reference"
-    )]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
     pub(super) fn serialize<S: Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(number)
     }
