@@ -8,13 +8,19 @@ mod output;
 mod runs;
 mod settings;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Cli;
 use crate::output::Exit;
+
+/// The crates that `--verbose` lets speak.
+const CHAINS: [&str; 3] = ["chains", "chains_engine", "chains_store_oci"];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -30,9 +36,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Warnings by default; `RUST_LOG` wins over `--verbose`.
+/// Errors by default; `RUST_LOG` wins over `--verbose`, and what cannot be read in it is as good as unset.
 fn log_to_stderr(verbose: bool) {
-    let default = if verbose { "warn,chains=debug" } else { "error" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let default = if verbose {
+        Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_targets(CHAINS.map(|c| (c, LevelFilter::DEBUG)))
+    } else {
+        Targets::new().with_default(LevelFilter::ERROR)
+    };
+    let chosen = std::env::var("RUST_LOG").ok().and_then(|directives| directives.parse().ok());
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_filter(chosen.unwrap_or(default));
+    tracing_subscriber::registry().with(layer).init();
 }

@@ -60,6 +60,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
     let mut runs = Vec::new();
     let mut unread = Vec::new();
     for path in input::files(paths)? {
+        let before = runs.len() + unread.len();
         for document in chains_tekton::read::read_documents(&input::bytes(&path)?) {
             match document {
                 Ok(run) => runs.push(run),
@@ -67,6 +68,10 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
                     unread.push(Unread { source: input::name(&path), error: error.report() })
                 }
             }
+        }
+        if runs.len() + unread.len() == before {
+            let error = "there is no document in it".to_owned();
+            unread.push(Unread { source: input::name(&path), error });
         }
     }
     Ok(Input { runs: adopt(runs), unread })

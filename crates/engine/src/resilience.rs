@@ -23,9 +23,9 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Half a minute an attempt, three retries, from a quarter of a second.
+    /// Two minutes an attempt, three retries, from a quarter of a second.
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30), retries: 3, pause: Duration::from_millis(250) }
+        Self { timeout: Duration::from_secs(120), retries: 3, pause: Duration::from_millis(250) }
     }
 }
 

@@ -25,17 +25,30 @@ const MANY: usize = 20;
 
 pub(crate) async fn run(args: SignArgs, format: Output) -> anyhow::Result<Exit> {
     let config = configuration(&args)?;
-    let (signer, public_key) = signer(&args, &config)?;
-    let environment = settings::environment(&args.registry, signer)?;
-    let engine = chains_backends::engine(&config, &environment).map_err(settings::report)?;
     let Input { runs, unread } = runs::read(&args.inputs.runs)?;
-    let outcomes = process(&engine, runs, usize::from(args.jobs), &args.out_dir).await?;
+    // Where nothing can be read, no key is made and nothing is left behind.
+    let (outcomes, public_key) = match runs.as_slice() {
+        [] => (Vec::new(), None),
+        _ => sign_all(runs, &config, &args).await?,
+    };
     let summary = Summary::new(outcomes, unread, &config, &args, public_key);
     match format {
         Output::Json => output::json(&summary)?,
         Output::Table => summary.print(),
     }
     Ok(summary.exit())
+}
+
+async fn sign_all(
+    runs: Vec<Run>,
+    config: &Config,
+    args: &SignArgs,
+) -> anyhow::Result<(Vec<RunOutcome>, Option<PathBuf>)> {
+    let (signer, public_key) = signer(args, config)?;
+    let environment = settings::environment(&args.registry, signer)?;
+    let engine = chains_backends::engine(config, &environment).map_err(settings::report)?;
+    let outcomes = process(&engine, runs, usize::from(args.jobs), &args.out_dir).await?;
+    Ok((outcomes, public_key))
 }
 
 /// The given configuration; `--store` replaces every store in it, and without either everything goes into

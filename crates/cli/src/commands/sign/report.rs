@@ -89,26 +89,25 @@ impl RunOutcome {
         if self.signed || self.skipped.is_some() { Exit::Done } else { Exit::Failed }
     }
 
+    /// One row a target and store; the run's name stands in its first row only.
     fn rows(&self) -> Vec<[String; 4]> {
-        let row = |target: &str, store: &str, result: String| {
-            [self.run.to_string(), target.to_owned(), store.to_owned(), output::printable(result)]
+        let mut rows = Vec::new();
+        let mut row = |target: &str, store: &str, result: String| {
+            let run = if rows.is_empty() { self.run.to_string() } else { String::new() };
+            rows.push([run, target.to_owned(), store.to_owned(), output::printable(result)]);
         };
         if let Some(reason) = self.skipped {
-            return vec![row("", "", format!("skipped: {reason}"))];
+            row("", "", format!("skipped: {reason}"));
         }
-        let mut rows = Vec::new();
         for target in &self.targets {
+            let name = short_name(&target.target);
             if let Some(failed) = &target.failed {
-                rows.push(row(
-                    &target.target,
-                    "",
-                    format!("failed to {}: {}", failed.stage, failed.error),
-                ));
+                row(&name, "", format!("failed to {}: {}", failed.stage, failed.error));
             } else if target.stores.is_empty() {
-                rows.push(row(&target.target, "", "nothing to say".to_owned()));
+                row(&name, "", "nothing to say".to_owned());
             }
             for store in &target.stores {
-                rows.push(row(&target.target, &store.store, self.result(store)));
+                row(&name, &store.store, self.result(store));
             }
         }
         rows
@@ -181,17 +180,18 @@ impl Summary {
     }
 
     pub(crate) fn print(&self) {
-        output::table(
-            ["RUN", "TARGET", "STORE", "RESULT"],
-            self.runs.iter().flat_map(RunOutcome::rows),
-        );
+        if !self.runs.is_empty() {
+            let rows = self.runs.iter().flat_map(RunOutcome::rows);
+            output::table(["RUN", "TARGET", "STORE", "RESULT"], rows);
+            output::line("");
+        }
         for unread in &self.unread {
             output::warning(unread);
         }
         let signed = self.runs.iter().filter(|run| run.signed).count();
         let skipped = self.runs.iter().filter(|run| run.skipped.is_some()).count();
         let failed = self.runs.len() - signed - skipped;
-        let mut line = format!("\n{signed} signed, {failed} failed, {skipped} skipped");
+        let mut line = format!("{signed} signed, {failed} failed, {skipped} skipped");
         if !self.unread.is_empty() {
             line.push_str(&format!(", {} not read", self.unread.len()));
         }
@@ -261,6 +261,16 @@ fn registry_options(config: &Config, args: &SignArgs) -> String {
         options.push_str(&format!(" --ca-file {}", quoted(&file.display().to_string())));
     }
     options
+}
+
+/// The target with as much of its digest as tells images apart.
+fn short_name(target: &str) -> String {
+    match target.split_once("@sha256:") {
+        Some((name, hex)) => {
+            format!("{name}@sha256:{}…", hex.chars().take(12).collect::<String>())
+        }
+        None => target.to_owned(),
+    }
 }
 
 /// As a shell takes it.

@@ -1,0 +1,59 @@
+//! Key pairs: made, shown, protected.
+
+use std::fs;
+
+use crate::harness::{Scene, TASK_RUN};
+
+#[test]
+fn every_kind_of_key_signs_and_verifies() {
+    for kind in ["ecdsa-p256", "ecdsa-p384", "ed25519"] {
+        let scene = Scene::new();
+        scene.write("run.yaml", TASK_RUN);
+        scene
+            .run(&["keys", "generate", "--type", kind, "--output-key-prefix", "k"])
+            .expect(0)
+            .says("SHA256:");
+        let private = fs::read_to_string(scene.path("k.key")).unwrap();
+        assert!(private.starts_with("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----"), "{kind}");
+        let shown = scene.run(&["keys", "public", "--key", "k.key"]).expect(0).out;
+        assert_eq!(shown, fs::read_to_string(scene.path("k.pub")).unwrap());
+        scene.run(&["sign", "run.yaml", "--key", "k.key"]).expect(0).says("--key k.pub");
+        scene.run(&["verify", "chains-out", "--key", "k.pub"]).expect(0).says(kind);
+    }
+}
+
+#[test]
+fn keys_that_exist_are_not_replaced_unasked() {
+    let scene = Scene::new();
+    scene.run(&["keys", "generate"]).expect(0);
+    let before = fs::read(scene.path("chains.key")).unwrap();
+    scene.run(&["keys", "generate"]).expect(2).says("--force");
+    assert_eq!(before, fs::read(scene.path("chains.key")).unwrap());
+    scene.run(&["keys", "generate", "--force"]).expect(0);
+    assert_ne!(before, fs::read(scene.path("chains.key")).unwrap());
+}
+
+#[cfg(unix)]
+#[test]
+fn private_keys_are_readable_by_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scene = Scene::signed();
+    scene.run(&["keys", "generate"]).expect(0);
+    for key in ["chains.key", "chains-out/chains.key"] {
+        let mode = fs::metadata(scene.path(key)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{key}");
+    }
+}
+
+#[test]
+fn a_key_of_the_wrong_kind_is_told() {
+    let scene = Scene::signed();
+    let sign = |key: &str| scene.run(&["sign", "run.yaml", "--key", key]);
+    sign("chains-out/chains.pub").expect(2).says("public");
+    scene.write("words", "not a key");
+    sign("words").expect(2).says("words");
+    scene
+        .run(&["verify", "chains-out", "--key", "chains-out/chains.key"])
+        .expect(2)
+        .says("PRIVATE KEY");
+}

@@ -1,0 +1,11 @@
+//! The command as a user runs it: a process with arguments, files, output and an exit code.
+//!
+//! No test here needs a network; those that do are in `tests/e2e`.
+
+mod bad_input;
+mod configuration;
+mod harness;
+mod jsonl;
+mod keys;
+mod signing;
+mod tampering;
