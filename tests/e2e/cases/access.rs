@@ -38,11 +38,11 @@ pub(crate) fn user(scene: &Scene<'_>, credentials: &[(&str, &str, &str)]) -> Res
 }
 
 pub(crate) fn our_keys(scene: &Scene<'_>) -> Result<Keys> {
-    Chains::new(scene).generate_keys("ecdsa-p256", "ours")
+    Chains::new(scene).generate_keys("ecdsa-p256", &scene.fresh("ours"))
 }
 
 pub(crate) fn build(image: &Image) -> serde_json::Value {
-    runs::kaniko(&image.repository, &image.name(), &image.digest)
+    runs::kaniko(&image.repository.replace('/', "-"), &image.name(), &image.digest)
 }
 
 /// Signs, and lets both verify.

@@ -40,8 +40,13 @@ fn used_by_cosign(scene: &Scene<'_>, version: Version, kind: &str) -> Result<()>
     // cosign signs, both verify.
     let image = registry.push(scene, &Access::default(), "by-cosign", "v1")?;
     cosign.sign(&keys.private, &image.by_digest())?.ok()?;
-    cosign.verify(&keys.public, &image.by_digest())?.ok()?;
-    chains.verify(&keys.public, image.by_digest()).ok()?;
+    if version == Version::V2 || kind == "ecdsa-p256" {
+        cosign.verify(&keys.public, &image.by_digest())?.ok()?;
+    }
+    // cosign 3.1 signs with P-384 over SHA-384 and with Ed25519ph, and does not verify either itself.
+    if version == Version::V2 || kind != "ed25519" {
+        chains.verify(&keys.public, image.by_digest()).ok()?;
+    }
     Ok(())
 }
 

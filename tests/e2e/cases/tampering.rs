@@ -35,7 +35,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("envelope_signature", "signature", envelope_signature),
         ("envelope_type", "type", envelope_type),
         ("attestation_of_another_image", "subject", |signed| moved(signed, "att")),
-        ("garbage", "json", garbage),
+        ("garbage", "envelope", garbage),
     ];
     let mut cases = Vec::new();
     for (name, word, tamper) in tampers {
@@ -146,7 +146,10 @@ fn another_key(scene: &Scene<'_>) -> Result<()> {
     let chains = signed.chains();
     for kind in ["ecdsa-p256", "ecdsa-p384", "ed25519"] {
         let others = chains.generate_keys(kind, &format!("others-{kind}"))?;
-        chains.verify(&others.public, signed.image.by_digest()).refused()?.saying("key")?;
+        chains
+            .verify(&others.public, signed.image.by_digest())
+            .refused()?
+            .saying("signature: it is not by")?;
     }
     Ok(())
 }
@@ -155,7 +158,10 @@ fn nothing_is_signed(scene: &Scene<'_>) -> Result<()> {
     let signed = Signed::new(scene)?;
     let bare = signed.registry.push(scene, &Access::default(), "shop/bare", "v1")?;
     let chains = signed.chains();
-    chains.verify(&signed.keys.public, bare.by_digest()).refused()?.saying("no ")?;
+    chains
+        .verify(&signed.keys.public, bare.by_digest())
+        .refused()?
+        .saying("nothing signed was found")?;
     let missing = format!("{}@sha256:{}", bare.name(), "0".repeat(64));
     chains.verify(&signed.keys.public, missing).refused()?;
     Ok(())

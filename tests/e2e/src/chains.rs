@@ -61,8 +61,8 @@ impl<'s> Chains<'s> {
     /// # Errors
     /// If the run cannot be written to a file.
     pub fn sign_to(&self, store: &str, key: &Path, run: &Value) -> Result<Tool> {
-        let name = self.scene.log("run").with_extension("json");
-        std::fs::write(&name, serde_json::to_vec_pretty(run)?)?;
+        let name = self.scene.fresh("run.json");
+        let name = self.scene.write(&name, serde_json::to_vec_pretty(run)?)?;
         let tool = self.command("sign").arg(&name).args(["--store", store]);
         Ok(tool.arg("--key").arg(key))
     }

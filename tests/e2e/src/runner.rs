@@ -52,7 +52,7 @@ struct Options {
 /// How a case ended.
 #[derive(Debug)]
 enum Outcome {
-    Passed,
+    Passed(Vec<String>),
     Failed(String),
     NotRun(String),
 }
@@ -140,11 +140,11 @@ fn run_one(case: &Case, peers: &Peers) -> Outcome {
     };
     let ended = catch_unwind(AssertUnwindSafe(|| (case.body)(&scene)));
     let error = match ended {
-        Ok(Ok(())) => return Outcome::Passed,
+        Ok(Ok(())) => return Outcome::Passed(scene.notes()),
         Ok(Err(error)) => chain(&error),
         Err(panic) => format!("panicked: {}", panic_message(&*panic)),
     };
-    Outcome::Failed(format!("{error}\n{}", scene.logs()))
+    Outcome::Failed(format!("{error}\n{}\n{}", scene.notes().join("\n"), scene.logs()))
 }
 
 /// What went wrong, each cause on a line of its own.
@@ -161,7 +161,10 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 fn report(case: &Case, outcome: &Outcome, elapsed: Duration) {
     // One write for the whole report: another case may end at the same moment.
     let text = match outcome {
-        Outcome::Passed => format!("ok       {} ({elapsed:.1?})\n", case.name),
+        Outcome::Passed(notes) => {
+            let notes: String = notes.iter().map(|note| format!("         {note}\n")).collect();
+            format!("ok       {} ({elapsed:.1?})\n{notes}", case.name)
+        }
         Outcome::Failed(why) => format!("FAILED   {} ({elapsed:.1?})\n{why}\n", case.name),
         Outcome::NotRun(why) => format!("NOT RUN  {} ({why})\n", case.name),
     };
@@ -174,7 +177,7 @@ fn conclude(outcomes: &[(&Case, Outcome)]) -> ExitCode {
         let chosen = outcomes.iter().filter(|(_, outcome)| wanted(outcome));
         chosen.map(|(case, _)| case.name.as_str()).collect()
     };
-    let passed = of(|outcome| matches!(outcome, Outcome::Passed));
+    let passed = of(|outcome| matches!(outcome, Outcome::Passed(_)));
     let failed = of(|outcome| matches!(outcome, Outcome::Failed(_)));
     let not_run = of(|outcome| matches!(outcome, Outcome::NotRun(_)));
     println!();

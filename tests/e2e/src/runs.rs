@@ -16,7 +16,7 @@ pub fn kaniko(name: &str, image: &str, digest: &str) -> Value {
     )
 }
 
-/// A successful TaskRun with these results.
+/// A successful TaskRun with these results; its provenance holds `name`, as the value of a parameter.
 #[must_use]
 pub fn with_results(name: &str, results: &Value) -> Value {
     let steps = json!([{
@@ -35,7 +35,7 @@ pub fn with_results(name: &str, results: &Value) -> Value {
         "kind": "TaskRun",
         "metadata": { "name": name, "namespace": "default", "uid": uid(name) },
         "spec": {
-            "params": [{ "name": "IMAGE", "value": "somewhere/kaniko-chains" }],
+            "params": [{ "name": "IMAGE", "value": format!("somewhere/{name}") }],
             "serviceAccountName": "default",
             "taskRef": { "kind": "Task", "name": "kaniko-chains" },
         },

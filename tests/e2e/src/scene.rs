@@ -3,7 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use anyhow::{Context, Result};
@@ -18,6 +21,7 @@ pub struct Scene<'p> {
     folder: TempDir,
     peers: &'p Peers,
     numbers: AtomicUsize,
+    notes: Mutex<Vec<String>>,
 }
 
 impl<'p> Scene<'p> {
@@ -28,7 +32,7 @@ impl<'p> Scene<'p> {
             .context("make a folder for the case")?;
         fs::create_dir(folder.path().join("home"))?;
         fs::create_dir(folder.path().join("logs"))?;
-        Ok(Self { folder, peers, numbers: AtomicUsize::new(0) })
+        Ok(Self { folder, peers, numbers: AtomicUsize::new(0), notes: Mutex::default() })
     }
 
     /// The case's folder.
@@ -70,7 +74,7 @@ impl<'p> Scene<'p> {
                 ((*key).to_owned(), json!({ "auth": auth }))
             })
             .collect();
-        let folder = format!("docker-{}", self.number());
+        let folder = self.fresh("docker");
         let config = serde_json::to_vec_pretty(&json!({ "auths": auths }))?;
         self.write(&format!("{folder}/config.json"), config)?;
         Ok(self.path(&folder))
@@ -107,7 +111,23 @@ impl<'p> Scene<'p> {
     /// A new log file for `name`; the report of a failed case shows its end.
     #[must_use]
     pub fn log(&self, name: &str) -> PathBuf {
-        self.path("logs").join(format!("{:03}-{name}.log", self.number()))
+        self.path("logs").join(self.fresh(&format!("{name}.log")))
+    }
+
+    /// `name` with a number before it that no other name of this case has.
+    #[must_use]
+    pub fn fresh(&self, name: &str) -> String {
+        format!("{:03}-{name}", self.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Notes something that was measured; it is told with the outcome of the case.
+    pub fn note(&self, what: impl Into<String>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(what.into());
+    }
+
+    /// What was noted.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The end of each server's log, for the report of a case that failed.
@@ -129,11 +149,7 @@ impl<'p> Scene<'p> {
     }
 
     fn tool(&self, program: &Path, name: &str) -> Tool {
-        let logs = self.path("logs").join(format!("{:03}-{name}", self.number()));
+        let logs = self.path("logs").join(self.fresh(name));
         Tool::new(program, &self.path("home"), &logs)
-    }
-
-    fn number(&self) -> usize {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 }

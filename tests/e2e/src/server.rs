@@ -123,8 +123,8 @@ pub fn free_port() -> Result<u16> {
 
 /// The last lines of a log.
 pub(crate) fn tail(log: &Path) -> String {
-    const LINES: usize = 30;
-    const WIDTH: usize = 300;
+    const LINES: usize = 20;
+    const WIDTH: usize = 200;
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(|line| line.chars().take(WIDTH).collect());

@@ -135,7 +135,11 @@ impl<'s> Cosign<'s> {
     pub fn verify_bundle(&self, public: &Path, kind: &str, bundle: &Path) -> Result<Tool> {
         let mut tool = self.verifying("verify-blob-attestation", public)?.args(["--type", kind]);
         if self.version == Version::V2 {
-            tool = tool.arg("--new-bundle-format");
+            // Without a trust root it fetches the public one, though a key needs none.
+            let root =
+                r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
+            let root = self.scene.write("trusted-root.json", root)?;
+            tool = tool.arg("--new-bundle-format").arg("--trusted-root").arg(root);
         }
         Ok(tool.arg("--bundle").arg(bundle))
     }
