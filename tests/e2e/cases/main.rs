@@ -5,6 +5,7 @@ mod concurrency;
 mod kaniko;
 mod keys;
 mod peers;
+mod subjects;
 mod tampering;
 mod thieves;
 
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
         peers::cases(),
         kaniko::cases(),
         keys::cases(),
+        subjects::cases(),
         concurrency::cases(),
         tampering::cases(),
         access::cases(),
