@@ -14,7 +14,6 @@ use std::{
     fs,
     path::Path,
     process::{Command, ExitCode},
-    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
@@ -43,21 +42,13 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if args.iter().any(|arg| arg == "--list") {
         return finish(Command::new(&cases).args(args));
     }
-    if needed.is_empty() {
-        bail!("no case is called like that: `cargo xtask e2e --list` prints them all");
-    }
     let chains = build::chains()?;
-
     let cache = Cache::open()?;
-    let peers = cache.path("peers.json");
+    let peers = cases.with_extension("peers.json");
     let list = json!({ "chains": chains, "peers": install(&cache, &needed)? });
     fs::write(&peers, serde_json::to_vec_pretty(&list)?)
         .with_context(|| format!("write {}", peers.display()))?;
-
-    let started = Instant::now();
-    let ended = finish(Command::new(&cases).args(args).env(PEERS_FILE, &peers));
-    println!("the cases took {:.0?}", started.elapsed());
-    ended
+    finish(Command::new(&cases).args(args).env(PEERS_FILE, &peers))
 }
 
 /// The peers that the cases chosen by `args` need.
@@ -67,8 +58,11 @@ fn needed(cases: &Path, args: &[String]) -> Result<BTreeSet<String>> {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }
     let list = String::from_utf8(output.stdout).context("read the list of cases")?;
+    if list.is_empty() {
+        bail!("no case is called like that: `cargo xtask e2e --list` prints them all");
+    }
     let peers = list.lines().filter_map(|line| line.split_once('\t'));
-    Ok(peers.flat_map(|(_, peers)| peers.split(' ')).map(str::to_owned).collect())
+    Ok(peers.flat_map(|(_, peers)| peers.split_whitespace()).map(str::to_owned).collect())
 }
 
 /// Installs the peers of these names where they are missing, and tells what became of each, as the
@@ -76,7 +70,7 @@ fn needed(cases: &Path, args: &[String]) -> Result<BTreeSet<String>> {
 fn install(cache: &Cache, names: &BTreeSet<String>) -> Result<Map<String, Value>> {
     println!("peers, in {}:", cache.folder().display());
     let mut told = Map::new();
-    for name in names.iter().filter(|name| !name.is_empty()) {
+    for name in names {
         let peer = catalog::find(name)?;
         let (line, value) = match cache.have(peer) {
             Ok(Had { program, what, took }) => {

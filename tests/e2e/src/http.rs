@@ -235,3 +235,29 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
 fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
     headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_arrives() {
+        let server = HttpServer::start(|request| {
+            let got = format!("{} {} {:?}", request.method, request.path, request.header("x-a"));
+            Response::new(202, [got.as_bytes(), &request.body].concat()).with("X-B", "2")
+        })
+        .unwrap();
+        let body = b"\xffbody".as_slice();
+        let answer = send(&server.host(), "PUT", "/p?q", &[("X-A", "1")], body).unwrap();
+        assert_eq!((answer.status, answer.header("x-b")), (202, Some("2")));
+        assert_eq!(answer.body, [b"PUT /p?q Some(\"1\")".as_slice(), body].concat());
+    }
+
+    #[test]
+    fn chunks_are_one_body() {
+        let chunked = vec![("transfer-encoding".to_owned(), "chunked".to_owned())];
+        let mut sent = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nrest".as_slice();
+        assert_eq!(read_body(&mut sent, &chunked).unwrap(), b"abcde");
+        assert_eq!(sent, b"rest");
+    }
+}

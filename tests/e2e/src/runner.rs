@@ -87,7 +87,9 @@ fn try_run(mut cases: Vec<Case>) -> Result<ExitCode> {
         bail!("no case is called like that: `--list` prints them all");
     }
     let peers = Peers::from_env()?;
-    Ok(conclude(&run_all(&cases, &peers, options.threads)))
+    let started = Instant::now();
+    let outcomes = run_all(&cases, &peers, options.threads);
+    Ok(conclude(&outcomes, started.elapsed()))
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<Options> {
@@ -172,7 +174,7 @@ fn report(case: &Case, outcome: &Outcome, elapsed: Duration) {
 }
 
 /// Prints what a reader of the last lines needs, and the line that a machine reads.
-fn conclude(outcomes: &[(&Case, Outcome)]) -> ExitCode {
+fn conclude(outcomes: &[(&Case, Outcome)], elapsed: Duration) -> ExitCode {
     let of = |wanted: fn(&Outcome) -> bool| -> Vec<&str> {
         let chosen = outcomes.iter().filter(|(_, outcome)| wanted(outcome));
         chosen.map(|(case, _)| case.name.as_str()).collect()
@@ -188,7 +190,7 @@ fn conclude(outcomes: &[(&Case, Outcome)]) -> ExitCode {
         println!("not run, for want of a peer: {name}");
     }
     println!(
-        "end to end: {} passed, {} failed, {} not run",
+        "end to end: {} passed, {} failed, {} not run, in {elapsed:.0?}",
         passed.len(),
         failed.len(),
         not_run.len()

@@ -60,3 +60,17 @@ pub(crate) fn find(name: &str) -> Result<&'static Peer> {
         format!("a case needs {name}, which is not in the catalog of peers (xtask/src/e2e)")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_peer_has_a_name_of_its_own() {
+        for peer in PEERS {
+            assert_eq!(find(peer.name).unwrap().program, peer.program, "{}", peer.name);
+        }
+        let unknown = find("cosign-1").unwrap_err().to_string();
+        assert!(unknown.contains("cosign-1"), "{unknown}");
+    }
+}

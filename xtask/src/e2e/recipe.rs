@@ -112,3 +112,24 @@ fn fingerprint(folder: &Path) -> Result<String> {
     }
     Ok(format!("{:016x}", hasher.finish()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_file_is_another_version() {
+        let folder =
+            std::env::temp_dir().join(format!("chains-fingerprint-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let written = |content: &str| {
+            fs::write(folder.join("main.go"), content).unwrap();
+            fingerprint(&folder).unwrap()
+        };
+        let (one, two) = (written("package one"), written("package two"));
+        assert_ne!(one, two);
+        assert_eq!(one, written("package one"));
+        fs::remove_dir_all(&folder).unwrap();
+        fingerprint(&folder).unwrap_err();
+    }
+}
