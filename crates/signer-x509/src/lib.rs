@@ -13,6 +13,7 @@
 //! stores nothing twice.
 
 mod cosign_key;
+mod deterministic;
 mod files;
 mod key_pair;
 mod pem;

@@ -2,20 +2,19 @@
 
 use std::fmt;
 
+use aws_lc_rs::agreement::{ECDH_P256, ECDH_P384};
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use bytes::Bytes;
 use chains_core::{Error, ErrorKind, PublicKey, Result, SignatureAlgorithm};
-use ecdsa::hazmat::sign_prehashed_rfc6979;
 use ed25519_dalek::Signer as _;
 use p256::NistP256;
 use p384::NistP384;
 use pkcs8::spki::{AlgorithmIdentifier, EncodePublicKey};
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use sec1::EcPrivateKey;
-use sha2::{Digest as _, Sha256};
 
-use crate::key_error;
+use crate::{deterministic, key_error};
 
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
@@ -109,17 +108,12 @@ impl PrivateKey {
     /// Signs the message; the same message gives the same signature.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Bytes> {
         match self {
-            // The nonce is made with the hash that the message is hashed with, as RFC 6979 has it.
             Self::P256(key) => {
-                let hash = Sha256::digest(message);
-                let scalar = key.as_nonzero_scalar();
-                let (signature, _) = sign_prehashed_rfc6979::<NistP256, Sha256>(scalar, &hash, &[]);
+                let signature = deterministic::sign(key.as_nonzero_scalar(), &ECDH_P256, message)?;
                 Ok(Bytes::copy_from_slice(signature.to_der().as_bytes()))
             }
             Self::P384(key) => {
-                let hash = Sha256::digest(message);
-                let scalar = key.as_nonzero_scalar();
-                let (signature, _) = sign_prehashed_rfc6979::<NistP384, Sha256>(scalar, &hash, &[]);
+                let signature = deterministic::sign(key.as_nonzero_scalar(), &ECDH_P384, message)?;
                 Ok(Bytes::copy_from_slice(signature.to_der().as_bytes()))
             }
             Self::Ed25519(key) => Ok(Bytes::copy_from_slice(&key.sign(message).to_bytes())),
