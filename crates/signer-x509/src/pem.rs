@@ -82,6 +82,9 @@ impl Block {
     /// # Errors
     /// Where it is not base64 or not DER.
     pub(crate) fn der(&self) -> Result<SecretDocument> {
+        if self.base64.is_empty() {
+            return Err(key_error("there is nothing between the PEM's first and last line"));
+        }
         let mut pem = Zeroizing::new(String::with_capacity(self.base64.len() * 2 + 256));
         pem.push_str(&format!("-----BEGIN {}-----\n", self.label));
         let mut rest = self.base64.as_str();

@@ -23,6 +23,8 @@ const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
+const RSA_SIZES: &str = "RSA (of 2048 to 8192 bits)";
+
 /// Wiped when dropped, by the libraries that hold it.
 pub(crate) enum PrivateKey {
     P256(ecdsa::SigningKey<NistP256>),
@@ -47,7 +49,9 @@ impl PrivateKey {
             ED25519 => ed25519_dalek::SigningKey::try_from(info)
                 .map(|key| Self::Ed25519(Box::new(key)))
                 .map_err(|e| unreadable("Ed25519", &e)),
-            RSA => RsaKeyPair::from_pkcs8(der).map(Self::Rsa).map_err(|e| unreadable("RSA", &e)),
+            RSA => {
+                RsaKeyPair::from_pkcs8(der).map(Self::Rsa).map_err(|e| unreadable(RSA_SIZES, &e))
+            }
             other => Err(key_error(format!(
                 "private keys of algorithm {other} are not supported: use ECDSA, Ed25519 or RSA"
             ))),
@@ -65,7 +69,8 @@ impl PrivateKey {
 
     /// Reads SEC1 ([RFC 5915](https://www.rfc-editor.org/rfc/rfc5915)).
     pub(crate) fn from_sec1(der: &[u8]) -> Result<Self> {
-        let info = EcPrivateKey::try_from(der).map_err(|e| unreadable("SEC1", &e))?;
+        let info = EcPrivateKey::try_from(der)
+            .map_err(|e| unreadable("SEC1 (which must name its curve, not spell it out)", &e))?;
         let curve = match info.parameters.and_then(sec1::EcParameters::named_curve) {
             Some(curve) => curve,
             None => return Err(key_error("the private key does not name its curve")),
@@ -80,7 +85,7 @@ impl PrivateKey {
 
     /// Reads PKCS#1 ([RFC 8017 §A.1.2](https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.2)).
     pub(crate) fn from_pkcs1(der: &[u8]) -> Result<Self> {
-        RsaKeyPair::from_der(der).map(Self::Rsa).map_err(|e| unreadable("RSA", &e))
+        RsaKeyPair::from_der(der).map(Self::Rsa).map_err(|e| unreadable(RSA_SIZES, &e))
     }
 
     /// How it signs.
