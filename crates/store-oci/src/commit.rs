@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chains_core::{Digest, ErrorKind};
+use tokio::sync::OnceCell;
 
 use crate::fault::{Fault, Result};
 use crate::layer::NewLayer;
@@ -30,6 +31,9 @@ use crate::registry::{Access, Repository, jitter};
 const MAX_ROUNDS: u32 = 12;
 /// How often a manifest is made anew because the tag has changed before it was written.
 const MAX_BASES: u32 = 20;
+/// How often a manifest is written again because the registry misses a blob of it.
+const MAX_MISSED: u32 = 5;
+const MISSED_BACKOFF: Duration = Duration::from_millis(100);
 /// How many windows to wait before looking whether a write was undone.
 const WINDOWS: u32 = 4;
 const LONGEST_SETTLE: Duration = Duration::from_secs(10);
@@ -65,13 +69,15 @@ struct Tag {
     writing: tokio::sync::Mutex<()>,
     waiting: Mutex<Vec<Arc<Ticket>>>,
     seen: Mutex<Option<Snapshot>>,
+    /// Blobs by digest: those that are the same are uploaded once, even if many come with one at once.
+    uploads: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
 }
 
 /// A layer that waits to be written.
 #[derive(Debug)]
 struct Ticket {
     repository: Repository,
-    layer: Layer,
+    layer: NewLayer,
     done: Mutex<Option<Result<Written>>>,
 }
 
@@ -106,10 +112,10 @@ impl Tags {
         if base.is_some_and(|base| base.manifest.covers(&layer.descriptor)) {
             return Ok(Change::None);
         }
-        place.repository.put_blob(layer.bytes.clone()).await?;
+        tag.upload(place, layer).await?;
         let mut change = Change::None;
         for round in 0..MAX_ROUNDS {
-            match tag.write(place, &layer.descriptor).await? {
+            match tag.write(place, layer).await? {
                 Written::Nothing => return Ok(change),
                 Written::After(window) => {
                     change = Change::Added;
@@ -188,8 +194,17 @@ impl Place {
 }
 
 impl Tag {
+    async fn upload(&self, place: &Place, layer: &NewLayer) -> Result<()> {
+        let cell = {
+            let mut uploads = lock(&self.uploads);
+            Arc::clone(uploads.entry(layer.descriptor.digest.clone()).or_default())
+        };
+        let upload = || place.repository.put_blob(layer.bytes.clone());
+        cell.get_or_try_init(upload).await.copied()
+    }
+
     /// Writes the layer, together with those that wait for the same with the same credential.
-    async fn write(&self, place: &Place, layer: &Layer) -> Result<Written> {
+    async fn write(&self, place: &Place, layer: &NewLayer) -> Result<Written> {
         let own = Arc::new(Ticket {
             repository: place.repository.clone(),
             layer: layer.clone(),
@@ -201,7 +216,7 @@ impl Tag {
             return done;
         }
         let others = self.take_waiting(&own);
-        let layers: Vec<&Layer> =
+        let layers: Vec<&NewLayer> =
             std::iter::once(layer).chain(others.iter().map(|ticket| &ticket.layer)).collect();
         let results = self.write_all(place, &layers).await;
         let mut results = results.into_iter();
@@ -224,7 +239,7 @@ impl Tag {
     }
 
     /// One result for each layer.
-    async fn write_all(&self, place: &Place, layers: &[&Layer]) -> Vec<Result<Written>> {
+    async fn write_all(&self, place: &Place, layers: &[&NewLayer]) -> Vec<Result<Written>> {
         let mut refused: Vec<Option<Fault>> = Vec::new();
         let written = self.replace(place, layers, &mut refused).await;
         let one = |fault: Option<Fault>| fault.map_or_else(|| written.clone(), Err);
@@ -236,11 +251,12 @@ impl Tag {
     async fn replace(
         &self,
         place: &Place,
-        layers: &[&Layer],
+        layers: &[&NewLayer],
         refused: &mut Vec<Option<Fault>>,
     ) -> Result<Written> {
         let what = format!("writing to {}", place.location);
         let mut current = lock(&self.seen).as_ref().map(|seen| seen.digest.clone());
+        let mut missed = 0;
         for _ in 0..MAX_BASES {
             let base = match &current {
                 Some(digest) => place.look(self, Some(digest)).await?,
@@ -248,7 +264,7 @@ impl Tag {
             };
             let (base_digest, old) = base.map(|base| (base.digest, base.manifest)).unzip();
             let mut new = old.clone().unwrap_or_else(Manifest::empty);
-            *refused = layers.iter().map(|layer| new.add(&what, layer).err()).collect();
+            *refused = layers.iter().map(|layer| new.add(&what, &layer.descriptor).err()).collect();
             if new.layers == old.map(|old| old.layers).unwrap_or_default() {
                 return Ok(Written::Nothing);
             }
@@ -261,9 +277,21 @@ impl Tag {
                 continue;
             }
             let media_type = new.media_type().to_owned();
-            let digest = place.repository.put_manifest(&place.tag, &media_type, bytes).await?;
-            *lock(&self.seen) = Some(Snapshot { digest, manifest: new });
-            return Ok(Written::After(started.elapsed()));
+            match place.repository.put_manifest(&place.tag, &media_type, bytes).await {
+                Ok(digest) => {
+                    *lock(&self.seen) = Some(Snapshot { digest, manifest: new });
+                    return Ok(Written::After(started.elapsed()));
+                }
+                Err(fault) if fault.kind == ErrorKind::Conflict && missed < MAX_MISSED => {
+                    tracing::debug!(%fault, "a blob is missing");
+                    missed += 1;
+                    tokio::time::sleep(jitter(MISSED_BACKOFF * missed)).await;
+                    for layer in layers {
+                        place.repository.put_blob(layer.bytes.clone()).await?;
+                    }
+                }
+                Err(fault) => return Err(fault),
+            }
         }
         let why = format!("it has changed {MAX_BASES} times before it could be written");
         Err(Fault::new(ErrorKind::Conflict, what, why))

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chains_core::ErrorKind;
-use oci_distribution::errors::{OciEnvelope, OciErrorCode};
+use oci_distribution::errors::{OciEnvelope, OciError, OciErrorCode};
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 
@@ -41,6 +41,8 @@ impl Answer {
     /// What this answer means where it is not what was asked for.
     pub(super) fn fault(&self, what: &str) -> Fault {
         let kind = match self.status {
+            // Some registries forget a blob for a moment while another writer uploads the same.
+            status if status.is_client_error() && self.misses_blob() => ErrorKind::Conflict,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized,
             StatusCode::NOT_FOUND => ErrorKind::NotFound,
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => ErrorKind::Unsupported,
@@ -60,11 +62,19 @@ impl Answer {
         Fault::new(kind, what, why)
     }
 
+    fn misses_blob(&self) -> bool {
+        let missing = |error: &OciError| {
+            matches!(error.code, OciErrorCode::BlobUnknown | OciErrorCode::ManifestBlobUnknown)
+        };
+        serde_json::from_slice::<OciEnvelope>(&self.body)
+            .is_ok_and(|envelope| envelope.errors.iter().any(missing))
+    }
+
     /// The codes and messages of the specification's error, else the beginning of the body if it is text.
     fn told(&self) -> String {
         let text = match serde_json::from_slice::<OciEnvelope>(&self.body) {
             Ok(envelope) => {
-                let one = |e: &oci_distribution::errors::OciError| match code(&e.code) {
+                let one = |e: &OciError| match code(&e.code) {
                     code if e.message.is_empty() => code,
                     code => format!("{code} ({})", e.message),
                 };

@@ -173,7 +173,7 @@ impl Auth {
             self.check_carries(http, endpoint.realm)?;
         }
         let request = self.token_request(http, endpoint, scope)?;
-        let response = http::send(&what, request).await?;
+        let response = http::send(&what, request, true).await?;
         let status = response.status();
         let answer = Answer::read(&what, response, MAX_TOKEN_ANSWER).await?;
         match status {

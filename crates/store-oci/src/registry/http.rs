@@ -7,7 +7,7 @@ use chains_core::ErrorKind;
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
 
 use super::policy::{Policy, Security, authority};
-use super::throttle;
+use super::throttle::{self, Next};
 use crate::OciOptions;
 use crate::fault::{Fault, Result};
 
@@ -83,27 +83,29 @@ impl Http {
 }
 
 /// Sends a request, again where the other side asks to wait a little.
-pub(super) async fn send(what: &str, request: RequestBuilder) -> Result<Response> {
-    let mut waits = 0;
+///
+/// `again` says whether the request may be sent twice where the first time may have had an effect.
+pub(super) async fn send(what: &str, request: RequestBuilder, again: bool) -> Result<Response> {
+    let mut before = 0;
     loop {
-        let Some(again) = request.try_clone() else {
+        let Some(request) = request.try_clone() else {
             return Err(Fault::new(
                 ErrorKind::Internal,
                 what,
                 "a request that cannot be sent again",
             ));
         };
-        let response = again.send().await.map_err(|e| Fault::from_reqwest(what, e))?;
-        match throttle::wait(response.status(), response.headers(), waits) {
-            None => return Ok(response),
-            Some(wait) if waits >= throttle::MAX_WAITS || wait > throttle::LONGEST_WAIT => {
+        let response = request.send().await.map_err(|e| Fault::from_reqwest(what, e))?;
+        match throttle::next(response.status(), response.headers(), before, again) {
+            Next::Take => return Ok(response),
+            Next::GiveUp(wait) => {
                 let why = format!("it answered {} and asks to wait {wait:?}", response.status());
                 return Err(Fault::new(ErrorKind::Throttled, what, why));
             }
-            Some(wait) => {
-                tracing::debug!(what, ?wait, "asked to slow down");
+            Next::Wait(wait) => {
+                tracing::debug!(what, status = %response.status(), ?wait, "once more");
                 tokio::time::sleep(wait).await;
-                waits += 1;
+                before += 1;
             }
         }
     }

@@ -137,31 +137,46 @@ impl Repository {
         Ok(Some(answer.body))
     }
 
-    /// Writes a blob: a POST for an address, then a PUT to it.
-    ///
-    /// The address may be on another host, which then sees the blob and no credential.
-    pub(crate) async fn put_blob(&self, bytes: Bytes) -> Result<Digest> {
+    /// Writes a blob, unless it is there.
+    pub(crate) async fn put_blob(&self, bytes: Bytes) -> Result<()> {
         let digest = Digest::sha256_of(&bytes);
         let what = format!("writing the blob {}@{digest}", self.name);
+        let url = self.url(&what, &["blobs", &digest.to_string()]).await?;
         let scope = self.scope(Access::Push);
-        let start = self.url(&what, &["blobs", "uploads", ""]).await?;
-        let begin = Request { scope: &scope, ..self.request(&what, Method::POST, start.clone()) };
+        let request = Request { scope: &scope, ..self.request(&what, Method::HEAD, url) };
+        let answer = self.session.send(request).await?;
+        if found(&what, answer)?.is_some() {
+            return Ok(());
+        }
+        let first = self.upload(&what, &scope, &digest, bytes.clone()).await;
+        match first {
+            Err(fault) if fault.kind == ErrorKind::Unavailable => {
+                tracing::debug!(%fault, "uploading once more");
+                self.upload(&what, &scope, &digest, bytes).await
+            }
+            result => result,
+        }
+    }
+
+    /// A POST for an address, then a PUT to it.
+    ///
+    /// The address may be on another host, which then sees the blob and no credential.
+    async fn upload(&self, what: &str, scope: &str, digest: &Digest, bytes: Bytes) -> Result<()> {
+        let start = self.url(what, &["blobs", "uploads", ""]).await?;
+        let begin = Request { scope, ..self.request(what, Method::POST, start.clone()) };
         let answer = self.session.send(begin).await?;
         if answer.status != StatusCode::ACCEPTED {
-            return Err(answer.fault(&what));
+            return Err(answer.fault(what));
         }
         let location = answer.header("location").ok_or_else(|| {
-            Fault::new(ErrorKind::Protocol, &*what, "it does not say where to upload to")
+            Fault::new(ErrorKind::Protocol, what, "it does not say where to upload to")
         })?;
-        let mut url = self.session.visit(&what, &start, location).await?;
+        let mut url = self.session.visit(what, &start, location).await?;
         url.query_pairs_mut().append_pair("digest", &digest.to_string());
-        let upload = Request {
-            content: Some((BLOB, bytes)),
-            scope: &scope,
-            ..self.request(&what, Method::PUT, url)
-        };
+        let upload =
+            Request { content: Some((BLOB, bytes)), scope, ..self.request(what, Method::PUT, url) };
         let answer = self.session.send(upload).await?;
-        if answer.status.is_success() { Ok(digest) } else { Err(answer.fault(&what)) }
+        if answer.status.is_success() { Ok(()) } else { Err(answer.fault(what)) }
     }
 
     async fn ask_manifest(
@@ -188,7 +203,16 @@ impl Repository {
     }
 
     const fn request<'a>(&self, what: &'a str, method: Method, url: Url) -> Request<'a> {
-        Request { what, method, url, scope: "", accept: None, content: None, limit: MAX_RECEIPT }
+        Request {
+            what,
+            method,
+            url,
+            scope: "",
+            accept: None,
+            content: None,
+            again: true,
+            limit: MAX_RECEIPT,
+        }
     }
 
     fn scope(&self, access: Access) -> String {

@@ -36,6 +36,8 @@ pub(super) struct Request<'a> {
     pub(super) scope: &'a str,
     pub(super) accept: Option<&'a str>,
     pub(super) content: Option<(&'a str, Bytes)>,
+    /// Whether it may be sent twice.
+    pub(super) again: bool,
     /// How many bytes the answer may have.
     pub(super) limit: u64,
 }
@@ -109,7 +111,7 @@ impl Session {
                 shown = true;
             }
         }
-        Ok((http::send(request.what, builder).await?, shown))
+        Ok((http::send(request.what, builder, request.again).await?, shown))
     }
 
     fn build(&self, request: &Request<'_>) -> Result<RequestBuilder> {

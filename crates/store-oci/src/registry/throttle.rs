@@ -1,4 +1,4 @@
-//! Registries that ask to slow down.
+//! Registries that ask to slow down, or that stumble.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,31 +6,49 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How often a request is sent again.
-pub(super) const MAX_WAITS: u32 = 4;
+/// How often a request is sent again to who asks to slow down.
+const MAX_WAITS: u32 = 4;
+/// How often a request is sent again to who stumbles.
+const MAX_STUMBLES: u32 = 3;
 /// What asks for a longer wait fails at once: whoever called knows better what to do meanwhile.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Seconds since 1970 of some day in 2001: greater numbers are dates, as Docker Hub sends them.
 const EARLIEST_DATE: u64 = 1_000_000_000;
 
-/// How long to wait before the same request is sent again; `None`: it is not to be sent again.
+/// What to do about an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Take it.
+    Take,
+    /// Send the same request again after this time.
+    Wait(Duration),
+    /// Give up: it asks to wait for so long, or too often.
+    GiveUp(Duration),
+}
+
+/// What to do about an answer to a request that was sent `before` times before.
 ///
-/// 429 always asks for that; 503 where it says for how long ([RFC 9110 §10.2.3]).
+/// 429 asks to slow down, and 503 where it says for how long ([RFC 9110 §10.2.3]). Where the same request may be
+/// sent twice (`again`), other failures of the server are given a second chance at once: registries that keep
+/// tags in files answer 500 while another writer writes one.
 ///
 /// [RFC 9110 §10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
-pub(super) fn wait(status: StatusCode, headers: &HeaderMap, waits: u32) -> Option<Duration> {
-    let asked =
-        headers.get(RETRY_AFTER).and_then(|value| parse(value.to_str().ok()?, SystemTime::now()));
-    match (status, asked) {
-        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(asked)) => {
-            Some(asked)
+pub(super) fn next(status: StatusCode, headers: &HeaderMap, before: u32, again: bool) -> Next {
+    let asked = headers.get(RETRY_AFTER);
+    let asked = asked.and_then(|value| parse(value.to_str().ok()?, SystemTime::now()));
+    let backoff = |first| {
+        let base = Duration::from_millis(first) * 2u32.saturating_pow(before);
+        base + jitter(base)
+    };
+    let wait = match (status, asked) {
+        (StatusCode::TOO_MANY_REQUESTS, asked) => asked.unwrap_or_else(|| backoff(500)),
+        (StatusCode::SERVICE_UNAVAILABLE, Some(asked)) => asked,
+        _ if status.is_server_error() && again && before < MAX_STUMBLES => {
+            return Next::Wait(backoff(50));
         }
-        (StatusCode::TOO_MANY_REQUESTS, None) => {
-            let base = Duration::from_millis(500) * 2u32.saturating_pow(waits);
-            Some(base + jitter(base))
-        }
-        _ => None,
-    }
+        _ => return Next::Take,
+    };
+    if wait > LONGEST_WAIT || before >= MAX_WAITS { Next::GiveUp(wait) } else { Next::Wait(wait) }
 }
 
 /// Seconds, a date, or seconds since 1970.
@@ -74,16 +92,29 @@ mod tests {
     }
 
     #[test]
-    fn only_throttling_is_waited_for() {
+    fn what_asks_for_time_gets_some() {
+        let secs = |secs| Next::Wait(Duration::from_secs(secs));
         let mut headers = HeaderMap::new();
-        assert_eq!(wait(StatusCode::SERVICE_UNAVAILABLE, &headers, 0), None);
-        assert!(wait(StatusCode::TOO_MANY_REQUESTS, &headers, 2) >= Some(Duration::from_secs(2)));
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(next(unavailable, &headers, 0, false), Next::Take);
+        assert!(matches!(next(StatusCode::TOO_MANY_REQUESTS, &headers, 2, false),
+            Next::Wait(wait) if wait >= Duration::from_secs(2)));
         headers.insert(RETRY_AFTER, reqwest::header::HeaderValue::from_static("3"));
-        assert_eq!(
-            wait(StatusCode::SERVICE_UNAVAILABLE, &headers, 0),
-            Some(Duration::from_secs(3))
-        );
-        assert_eq!(wait(StatusCode::TOO_MANY_REQUESTS, &headers, 0), Some(Duration::from_secs(3)));
-        assert_eq!(wait(StatusCode::BAD_GATEWAY, &headers, 0), None);
+        assert_eq!(next(unavailable, &headers, 0, false), secs(3));
+        assert_eq!(next(StatusCode::TOO_MANY_REQUESTS, &headers, 3, true), secs(3));
+        assert_eq!(next(unavailable, &headers, 4, true), Next::GiveUp(Duration::from_secs(3)));
+        headers.insert(RETRY_AFTER, reqwest::header::HeaderValue::from_static("31"));
+        assert_eq!(next(unavailable, &headers, 0, true), Next::GiveUp(Duration::from_secs(31)));
+        assert_eq!(next(StatusCode::NOT_FOUND, &headers, 0, true), Next::Take);
+    }
+
+    #[test]
+    fn who_stumbles_gets_another_chance() {
+        let headers = HeaderMap::new();
+        for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY] {
+            assert!(matches!(next(status, &headers, 0, true), Next::Wait(_)));
+            assert_eq!(next(status, &headers, 0, false), Next::Take);
+            assert_eq!(next(status, &headers, 3, true), Next::Take);
+        }
     }
 }
