@@ -53,8 +53,9 @@ pub fn answer(
 }
 
 fn read(line: &[u8]) -> Result<(Run, BTreeMap<String, String>)> {
-    let case: Case = serde_json::from_slice(line)
-        .map_err(|e| Error::new(ErrorKind::InvalidInput, "reading a case").with_source(e))?;
+    let fault = || Error::new(ErrorKind::InvalidInput, "reading a case");
+    let line = std::str::from_utf8(line).map_err(|e| fault().with_source(e))?;
+    let case: Case = serde_json::from_str(line).map_err(|e| fault().with_source(e))?;
     let run = Run::from_document(case.object).map_err(|e| e.context("object"))?;
     let child = |(index, document)| {
         Run::from_document(document).map_err(|e| e.context(format!("taskRuns[{index}]")))

@@ -258,7 +258,10 @@ pub(crate) fn image_lists<'a>(results: NamedList<'a>, sink: Sink<'_, 'a, ImageDi
         match result.value {
             Json::Text(text) => take(text),
             Json::List(items) => items.iter().for_each(|item| take(item.text())),
-            other => return sink(Finding::of(IMAGES, Err(Reason::NotTexts(other)))),
+            other => {
+                sink(Finding::of(IMAGES, Err(Reason::NotTexts(other))));
+                continue;
+            }
         }
         if !any {
             sink(Finding::of(IMAGES, Err(Reason::Empty)));

@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::keys;
+
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Json {
@@ -36,6 +38,9 @@ pub enum Json {
 pub struct Map(Vec<(Key, Json)>);
 
 type Key = Cow<'static, str>;
+
+/// How many keys are looked through one by one.
+const SMALL: usize = 24;
 
 static NULL: Json = Json::Null;
 
@@ -129,11 +134,11 @@ impl Map {
     /// What is under a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Json> {
-        self.position(key).ok().and_then(|at| self.0.get(at)).map(|(_, value)| value)
+        self.find(key).and_then(|at| self.0.get(at)).map(|(_, value)| value)
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
-        self.position(key).ok().and_then(|at| self.0.get_mut(at)).map(|(_, value)| value)
+        self.find(key).and_then(|at| self.0.get_mut(at)).map(|(_, value)| value)
     }
 
     /// Keys and values, in the order of the keys.
@@ -159,7 +164,7 @@ impl Map {
 
     pub(crate) fn insert(&mut self, key: impl Into<Key>, value: Json) {
         let key = key.into();
-        match self.position(&key) {
+        match self.search(&key) {
             Ok(at) => {
                 if let Some(slot) = self.0.get_mut(at) {
                     slot.1 = value;
@@ -170,7 +175,7 @@ impl Map {
     }
 
     pub(crate) fn remove(&mut self, key: &str) -> Option<Json> {
-        self.position(key).ok().map(|at| self.0.remove(at).1)
+        self.find(key).map(|at| self.0.remove(at).1)
     }
 
     /// Gives a value another key, unless something is there already: then the value stays where it is.
@@ -182,7 +187,15 @@ impl Map {
         }
     }
 
-    fn position(&self, key: &str) -> Result<usize, usize> {
+    fn find(&self, key: &str) -> Option<usize> {
+        // Nearly all objects are small, and most keys differ in length already.
+        if self.0.len() <= SMALL {
+            return self.0.iter().position(|(there, _)| *there == *key);
+        }
+        self.search(key).ok()
+    }
+
+    fn search(&self, key: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(there, _)| there.as_ref().cmp(key))
     }
 
@@ -343,10 +356,7 @@ impl Visitor<'_> for KeyVisitor {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<KeyText, E> {
-        Ok(KeyText(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<KeyText, E> {
-        Ok(KeyText(Cow::Owned(text)))
+        let key = keys::known(text).map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed);
+        Ok(KeyText(key))
     }
 }

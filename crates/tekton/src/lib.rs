@@ -16,6 +16,7 @@ mod convert;
 mod explain;
 pub mod hints;
 mod json;
+mod keys;
 mod near_miss;
 pub mod read;
 mod run;

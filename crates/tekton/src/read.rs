@@ -156,7 +156,8 @@ impl Reader {
             };
             let read = value.map_err(|fault| {
                 let column = fault.column() + if fault.line() == 1 { column - 1 } else { 0 };
-                let place = format!("reading JSON at line {}, column {column}", line + fault.line() - 1);
+                let place =
+                    format!("reading JSON at line {}, column {column}", line + fault.line() - 1);
                 invalid(place).with_source(without_position(&fault.to_string()))
             });
             self.document(read, line);
@@ -174,8 +175,9 @@ impl Reader {
                 invalid(format!("reading YAML: not UTF-8 at line {line}, column {column}"))
             })
             .and_then(|text| {
-                serde_saphyr::from_str_with_options::<Json>(text, yaml_options())
-                    .map_err(|fault| invalid("reading YAML".to_owned()).with_source(part.tell(&fault)))
+                serde_saphyr::from_str_with_options::<Json>(text, yaml_options()).map_err(|fault| {
+                    invalid("reading YAML".to_owned()).with_source(part.tell(&fault))
+                })
             });
         self.document(read, part.line);
     }

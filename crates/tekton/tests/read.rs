@@ -49,7 +49,10 @@ fn one_document() {
     check(yaml("a"), &[Run("TaskRun a")]);
     check(format!("\u{feff}{}", yaml("a")), &[Run("TaskRun a")]);
     check(format!("{}\n", yaml("a").replace('\n', "\r\n")), &[Run("TaskRun a")]);
-    check("{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {name: a, uid: b}}", &[Run("TaskRun a")]);
+    check(
+        "{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {name: a, uid: b}}",
+        &[Run("TaskRun a")],
+    );
     check(json("a").replace("TaskRun", "PipelineRun"), &[Run("PipelineRun a")]);
     check(json("a").replace("/v1", "/v1beta1"), &[Run("TaskRun a")]);
 }
@@ -91,7 +94,10 @@ fn lists() {
     );
     check(list("List", "v1", "null"), &[]);
     check(list("List", "v1", "[]"), &[]);
-    check(list("List", "v1", "5"), &[Broken("document 1, line 1: items: expected an array, found a number")]);
+    check(
+        list("List", "v1", "5"),
+        &[Broken("document 1, line 1: items: expected an array, found a number")],
+    );
     check(
         list("List", "v1", &format!(r#"[{},5,{{"kind":"Secret"}},{}]"#, json("a"), json("b"))),
         &[
@@ -108,11 +114,17 @@ fn other_kinds_are_named() {
     let other = |version: &str, kind: &str| {
         format!("apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: x\n")
     };
-    check(other("v1", "ConfigMap"), &[Other("ConfigMap \"x\" is neither a TaskRun nor a PipelineRun")]);
+    check(
+        other("v1", "ConfigMap"),
+        &[Other("ConfigMap \"x\" is neither a TaskRun nor a PipelineRun")],
+    );
     check(other("tekton.dev/v1", "Task"), &[Other("Task \"x\" of tekton.dev is neither")]);
     check(other("example.com/v1", "TaskRun"), &[Other("TaskRun \"x\" of example.com is neither")]);
     check(other("tekton.dev/v1alpha1", "TaskRun"), &[Other("known versions are v1, v1beta1")]);
-    check(other("tekton.dev/v1beta1", "CustomRun"), &[Other("CustomRun \"x\" of tekton.dev is neither")]);
+    check(
+        other("tekton.dev/v1beta1", "CustomRun"),
+        &[Other("CustomRun \"x\" of tekton.dev is neither")],
+    );
 }
 
 #[test]
@@ -121,7 +133,9 @@ fn a_fault_does_not_reach_the_next_document() {
         format!("{}---\na: b: c\n---\n{}---\nx: [1\n---\n{}", yaml("a"), yaml("b"), yaml("c")),
         &[
             Run("TaskRun a"),
-            Broken("document 2, line 6: reading YAML: mapping values are not allowed in this context at line 7"),
+            Broken(
+                "document 2, line 6: reading YAML: mapping values are not allowed in this context at line 7",
+            ),
             Run("TaskRun b"),
             Broken("document 4, line 14: reading YAML: unclosed bracket '[' at line 15"),
             Run("TaskRun c"),
@@ -145,7 +159,10 @@ fn a_fault_does_not_reach_the_next_document() {
             Run("TaskRun b"),
         ],
     );
-    check(b"{\"a\":\"\xff\"}", &[Broken("reading JSON at line 1, column 7: invalid unicode code point")]);
+    check(
+        b"{\"a\":\"\xff\"}",
+        &[Broken("reading JSON at line 1, column 7: invalid unicode code point")],
+    );
 }
 
 #[test]
@@ -165,7 +182,10 @@ fn faults_name_the_field() {
         with("status: {results: {a: b}}"),
         &[Broken("status.results: expected an array of objects, found an object")],
     );
-    check(with("status: {results: [5]}"), &[Broken("status.results[0]: expected an object, found a number")]);
+    check(
+        with("status: {results: [5]}"),
+        &[Broken("status.results[0]: expected an object, found a number")],
+    );
     check(
         with("status: {taskSpec: {steps: [{args: [a, {}]}]}}"),
         &[Broken("status.taskSpec.steps[0].args[1]: expected a string, found an object")],
@@ -180,7 +200,10 @@ fn faults_name_the_field() {
     );
     check("kind: TaskRun", &[Broken("the document has no apiVersion")]);
     check("apiVersion: tekton.dev/v1", &[Broken("the document has no kind")]);
-    check("apiVersion: 1\nkind: TaskRun", &[Broken("apiVersion: expected a string, found a number")]);
+    check(
+        "apiVersion: 1\nkind: TaskRun",
+        &[Broken("apiVersion: expected a string, found a number")],
+    );
     check("hello", &[Broken("a run is a JSON object, not a string")]);
 }
 
@@ -192,11 +215,20 @@ fn a_run_has_a_name_and_a_uid() {
     check(with("{}"), &[Broken("PipelineRun without metadata.name")]);
     check(with("~"), &[Broken("PipelineRun without metadata.name")]);
     check(with("{generateName: a-}"), &[Broken("PipelineRun without metadata.name")]);
-    check(with("{name: a}"), &[Broken("PipelineRun without metadata.uid: only a run that a cluster ran has one")]);
+    check(
+        with("{name: a}"),
+        &[Broken("PipelineRun without metadata.uid: only a run that a cluster ran has one")],
+    );
     check(with("{name: a, uid: 5}"), &[Broken("metadata.uid: expected a string, found a number")]);
-    check(with("{name: ../../etc, uid: u}"), &[Broken("metadata.name \"../../etc\" is not a name")]);
+    check(
+        with("{name: ../../etc, uid: u}"),
+        &[Broken("metadata.name \"../../etc\" is not a name")],
+    );
     check(with("{name: a, uid: ../u}"), &[Broken("metadata.uid \"../u\" is not a name")]);
-    check(with("{name: a, uid: u, namespace: a/b}"), &[Broken("metadata.namespace \"a/b\" is not a name")]);
+    check(
+        with("{name: a, uid: u, namespace: a/b}"),
+        &[Broken("metadata.namespace \"a/b\" is not a name")],
+    );
     check(with("{name: a, uid: u, namespace: ''}"), &[Run("PipelineRun a")]);
 }
 
@@ -217,7 +249,10 @@ fn hostile_files() {
     let mut laughs = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
     for level in 1..30 {
         let below = level - 1;
-        laughs.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{below}"); 9].join(",")));
+        laughs.push_str(&format!(
+            "a{level}: &a{level} [{}]\n",
+            vec![format!("*a{below}"); 9].join(",")
+        ));
     }
     check(laughs, &[Broken("too large or too complex")]);
 }
@@ -237,7 +272,10 @@ fn nobody_reads_a_million_faults() {
 #[test]
 fn ten_mebibytes() {
     let value = "x".repeat(10 << 20);
-    let long = json("a").replace("}}", &format!(r#"}},"status":{{"results":[{{"name":"r","value":"{value}"}}]}}}}"#));
+    let long = json("a").replace(
+        "}}",
+        &format!(r#"}},"status":{{"results":[{{"name":"r","value":"{value}"}}]}}}}"#),
+    );
     check(&long, &[Run("TaskRun a")]);
     let many: String = (0..2_000).map(|index| json(&format!("run-{index}")) + "\n").collect();
     assert_eq!(read_documents(many.as_bytes()).iter().filter(|run| run.is_ok()).count(), 2_000);

@@ -3,6 +3,7 @@
 
 pub mod compare;
 mod configuration;
+pub mod golden;
 pub mod vectors;
 
 pub use configuration::choose;
