@@ -19,20 +19,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use chains_core::{Digest, ErrorKind};
 use tokio::sync::OnceCell;
 
 use crate::fault::{Fault, Result};
 use crate::layer::NewLayer;
 use crate::manifest::{Layer, Manifest};
-use crate::registry::{Access, Repository, jitter};
+use crate::registry::{Access, Put, Repository, jitter};
 
 /// How often a layer is written anew because another writer undid it.
 const MAX_ROUNDS: u32 = 12;
 /// How often a manifest is made anew because the tag has changed before it was written.
 const MAX_BASES: u32 = 20;
-/// How often a manifest is written again because the registry misses a blob of it.
-const MAX_MISSED: u32 = 5;
+/// How long to wait at first before blobs that the registry misses are uploaded again.
 const MISSED_BACKOFF: Duration = Duration::from_millis(100);
 /// How many windows to wait before looking whether a write was undone.
 const WINDOWS: u32 = 4;
@@ -256,7 +256,7 @@ impl Tag {
     ) -> Result<Written> {
         let what = format!("writing to {}", place.location);
         let mut current = lock(&self.seen).as_ref().map(|seen| seen.digest.clone());
-        let mut missed = 0;
+        let mut before = 0;
         for _ in 0..MAX_BASES {
             let base = match &current {
                 Some(digest) => place.look(self, Some(digest)).await?,
@@ -276,25 +276,42 @@ impl Tag {
             if current != base_digest {
                 continue;
             }
-            let media_type = new.media_type().to_owned();
-            match place.repository.put_manifest(&place.tag, &media_type, bytes).await {
-                Ok(digest) => {
-                    *lock(&self.seen) = Some(Snapshot { digest, manifest: new });
-                    return Ok(Written::After(started.elapsed()));
-                }
-                Err(fault) if fault.kind == ErrorKind::Conflict && missed < MAX_MISSED => {
-                    tracing::debug!(%fault, "a blob is missing");
-                    missed += 1;
-                    tokio::time::sleep(jitter(MISSED_BACKOFF * missed)).await;
-                    for layer in layers {
-                        place.repository.put_blob(layer.bytes.clone()).await?;
-                    }
-                }
-                Err(fault) => return Err(fault),
+            if let Some(digest) = self.put(place, &new, bytes, layers, before).await? {
+                *lock(&self.seen) = Some(Snapshot { digest, manifest: new });
+                return Ok(Written::After(started.elapsed()));
             }
+            before += 1;
         }
         let why = format!("it has changed {MAX_BASES} times before it could be written");
         Err(Fault::new(ErrorKind::Conflict, what, why))
+    }
+
+    /// Writes a manifest; `None` where that is worth another attempt, which begins with another look.
+    async fn put(
+        &self,
+        place: &Place,
+        manifest: &Manifest,
+        bytes: Bytes,
+        layers: &[&NewLayer],
+        before: u32,
+    ) -> Result<Option<Digest>> {
+        let repository = &place.repository;
+        match repository.put_manifest(&place.tag, manifest.media_type(), bytes, before).await? {
+            Put::Done(digest) => Ok(Some(digest)),
+            Put::Later(wait, fault) => {
+                tracing::debug!(%fault, ?wait, "once more");
+                tokio::time::sleep(wait).await;
+                Ok(None)
+            }
+            Put::BlobMissing(fault) => {
+                tracing::debug!(%fault, "uploading blobs once more");
+                tokio::time::sleep(jitter(MISSED_BACKOFF * (before + 1))).await;
+                for layer in layers {
+                    repository.put_blob(layer.bytes.clone()).await?;
+                }
+                Ok(None)
+            }
+        }
     }
 }
 

@@ -62,7 +62,8 @@ impl Answer {
         Fault::new(kind, what, why)
     }
 
-    fn misses_blob(&self) -> bool {
+    /// Whether it says that there is no such blob.
+    pub(super) fn misses_blob(&self) -> bool {
         let missing = |error: &OciError| {
             matches!(error.code, OciErrorCode::BlobUnknown | OciErrorCode::ManifestBlobUnknown)
         };

@@ -10,12 +10,14 @@ use chains_core::{ErrorKind, RegistryCredential, Secret};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::answer::Answer;
 use super::challenge::Challenge;
 use super::http::{self, Http};
 use super::policy::authority;
+use super::throttle::Again;
 use crate::fault::{Fault, Result};
 
 /// Sent with an identity token; registries only write it down.
@@ -55,7 +57,8 @@ struct Token {
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    #[serde(default)]
+    expires_in: Value,
 }
 
 impl Auth {
@@ -173,7 +176,7 @@ impl Auth {
             self.check_carries(http, endpoint.realm)?;
         }
         let request = self.token_request(http, endpoint, scope)?;
-        let response = http::send(&what, request, true).await?;
+        let response = http::send(&what, request, Again::Freely).await?;
         let status = response.status();
         let answer = Answer::read(&what, response, MAX_TOKEN_ANSWER).await?;
         match status {
@@ -238,8 +241,8 @@ impl Auth {
         let value = some(answer.token)
             .or(some(answer.access_token))
             .ok_or_else(|| protocol("its answer holds no token"))?;
-        let lifetime = answer.expires_in.unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
-        let lifetime = Duration::from_secs(lifetime);
+        let lifetime = answer.expires_in.as_u64().unwrap_or(DEFAULT_LIFETIME);
+        let lifetime = Duration::from_secs(lifetime.min(LONGEST_LIFETIME));
         let used = lifetime.saturating_sub(MARGIN).max(lifetime / 2);
         Ok(Token { value: Secret::new(value), until: Instant::now() + used })
     }

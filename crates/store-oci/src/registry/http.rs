@@ -7,7 +7,7 @@ use chains_core::ErrorKind;
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
 
 use super::policy::{Policy, Security, authority};
-use super::throttle::{self, Next};
+use super::throttle::{self, Again, Next};
 use crate::OciOptions;
 use crate::fault::{Fault, Result};
 
@@ -83,9 +83,7 @@ impl Http {
 }
 
 /// Sends a request, again where the other side asks to wait a little.
-///
-/// `again` says whether the request may be sent twice where the first time may have had an effect.
-pub(super) async fn send(what: &str, request: RequestBuilder, again: bool) -> Result<Response> {
+pub(super) async fn send(what: &str, request: RequestBuilder, again: Again) -> Result<Response> {
     let mut before = 0;
     loop {
         let Some(request) = request.try_clone() else {

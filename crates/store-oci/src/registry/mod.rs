@@ -23,7 +23,7 @@ use chains_core::{ImageName, RegistryCredential};
 use self::http::Http;
 use self::origin::Origin;
 use self::policy::Policy;
-pub(crate) use self::repository::{Access, Repository};
+pub(crate) use self::repository::{Access, Put, Repository};
 use self::session::Session;
 pub(crate) use self::throttle::jitter;
 use crate::OciOptions;
@@ -82,6 +82,3 @@ impl Registries {
         session
     }
 }
-
-#[cfg(test)]
-mod tests;

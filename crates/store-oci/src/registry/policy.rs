@@ -145,3 +145,75 @@ fn is_internal(host: &str) -> bool {
         None => is_loopback(host),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(insecure: bool, repository: Option<&str>, hosts: &[&str]) -> Policy {
+        Policy::new(&OciOptions {
+            insecure,
+            repository: repository.map(|name| name.parse().expect("a name")),
+            insecure_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            ..OciOptions::default()
+        })
+    }
+
+    #[test]
+    fn security_is_by_host_and_by_what_the_operator_says() {
+        let check = |policy: &Policy, host: &str, expect: Security, over_http: bool| {
+            assert_eq!(policy.security(host), expect, "{host}");
+            let url = Url::parse(&format!("http://{host}/")).expect("an address");
+            assert_eq!(policy.may_carry_credential(&url), over_http, "{host}");
+            let url = Url::parse(&format!("https://{host}/")).expect("an address");
+            assert!(policy.may_carry_credential(&url), "{host}");
+        };
+        let strict =
+            policy(false, Some("gcr.io/signatures"), &["Good.example.com", "https://b.io:5000/"]);
+        for host in
+            ["gcr.io", "10.0.0.1", "localhost.evil.org", "127.0.0.1.evil.org", "b.io", "b.io:500"]
+        {
+            check(&strict, host, Security::Verified, false);
+        }
+        for host in ["localhost", "LOCALHOST:5000", "127.0.0.1", "127.1.2.3:5000", "[::1]:5000"] {
+            check(&strict, host, Security::Loopback, false);
+        }
+        for host in
+            ["good.example.com", "GOOD.example.com:443", "good.example.com:5000", "b.io:5000"]
+        {
+            check(&strict, host, Security::Unverified, true);
+        }
+        let insecure = policy(true, Some("gcr.io/signatures"), &[]);
+        check(&insecure, "gcr.io", Security::Unverified, true);
+        check(&insecure, "quay.io", Security::Unverified, false);
+        check(&insecure, "localhost:5000", Security::Unverified, false);
+    }
+
+    #[test]
+    fn a_registry_sends_us_only_where_we_may_go() {
+        let check = |origin: &str, target: &str, expect: bool| {
+            let url = |text: &str| Url::parse(text).expect("an address");
+            let policy = policy(false, None, &["named.example.com", "10.1.1.1"]);
+            let found = policy.may_visit(&url(origin), &url(target));
+            assert_eq!(found.is_ok(), expect, "{origin} to {target}: {found:?}");
+        };
+        check("https://a.io/", "https://a.io/x", true);
+        check("https://a.io/", "https://a.io:443/x", true);
+        check("https://a.io/", "https://b.io/x", true);
+        check("https://a.io/", "http://a.io/x", false);
+        check("https://a.io/", "http://b.io/x", false);
+        check("https://a.io/", "http://named.example.com:5000/x", true);
+        check("https://a.io/", "https://10.0.0.1/x", false);
+        check("https://a.io/", "https://10.1.1.1/x", true);
+        check("https://a.io/", "https://[::1]/x", false);
+        check("https://a.io/", "https://[fe80::1]/x", false);
+        check("https://a.io/", "https://0.0.0.0/x", false);
+        check("https://a.io/", "https://8.8.8.8/x", true);
+        check("https://a.io/", "ftp://a.io/x", false);
+        check("https://10.0.0.1/", "https://10.0.0.1/x", true);
+        check("https://10.0.0.1/", "https://10.0.0.1:8443/x", false);
+        check("http://localhost:5000/", "http://localhost:5000/x", true);
+        check("http://localhost:5000/", "http://localhost:5001/x", false);
+        check("http://localhost:5000/", "https://localhost:5001/x", false);
+    }
+}

@@ -1,6 +1,7 @@
 //! Manifests and blobs of one repository.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chains_core::{Digest, DigestAlgorithm, ErrorKind, ImageName};
@@ -12,12 +13,15 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::answer::Answer;
 use super::session::{Request, Session};
+use super::throttle::{self, Again, Next};
 use crate::fault::{Fault, Result};
 
 /// The size that [registries must take][limit] at least, and few take more.
 ///
 /// [limit]: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
 pub(crate) const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
+/// How often a manifest is written again because the registry misses a blob of it.
+const MAX_MISSED: u32 = 5;
 /// Answers to writes say nothing that is needed.
 const MAX_RECEIPT: u64 = 64 * 1024;
 const CONTENT_DIGEST: &str = "docker-content-digest";
@@ -30,6 +34,17 @@ pub(crate) enum Access {
     Pull,
     /// To read and write.
     Push,
+}
+
+/// What became of writing a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It is there, with this digest.
+    Done(Digest),
+    /// The registry could not, and may be asked again after this time.
+    Later(Duration, Fault),
+    /// The registry does not have a blob of it.
+    BlobMissing(Fault),
 }
 
 /// A manifest as the registry gave it.
@@ -93,30 +108,43 @@ impl Repository {
         }
     }
 
-    /// Writes a manifest under a tag or under its digest.
+    /// Writes a manifest under a tag, once: before a second time, whoever writes must look at the tag again.
+    ///
+    /// `before` tells how often that was tried before.
     pub(crate) async fn put_manifest(
         &self,
-        reference: &str,
+        tag: &str,
         media_type: &str,
         bytes: Bytes,
-    ) -> Result<Digest> {
-        let what = format!("writing the manifest {}", self.named(reference));
+        before: u32,
+    ) -> Result<Put> {
+        let what = format!("writing the manifest {}", self.named(tag));
         if bytes.len() as u64 > MAX_MANIFEST {
             let why = format!("it has {} bytes and registries take {MAX_MANIFEST}", bytes.len());
             return Err(Fault::new(ErrorKind::TooLarge, what, why));
         }
         let digest = Digest::sha256_of(&bytes);
+        let url = self.url(&what, &["manifests", tag]).await?;
         let request = Request {
+            scope: &self.scope(Access::Push),
             content: Some((media_type, bytes)),
-            ..self.request(&what, Method::PUT, self.url(&what, &["manifests", reference]).await?)
+            again: Again::Never,
+            ..self.request(&what, Method::PUT, url)
         };
-        let answer =
-            self.session.send(Request { scope: &self.scope(Access::Push), ..request }).await?;
-        if !answer.status.is_success() {
-            return Err(answer.fault(&what));
+        let answer = self.session.send(request).await?;
+        if answer.status.is_success() {
+            check_digest(&what, &digest, announced(&answer).as_ref())?;
+            return Ok(Put::Done(digest));
         }
-        check_digest(&what, &digest, announced(&answer).as_ref())?;
-        Ok(digest)
+        let fault = answer.fault(&what);
+        match throttle::next(answer.status, &answer.headers, before, Again::Freely) {
+            Next::Wait(wait) => Ok(Put::Later(wait, fault)),
+            Next::GiveUp(_) => Err(Fault { kind: ErrorKind::Throttled, ..fault }),
+            Next::Take if answer.misses_blob() && before < MAX_MISSED => {
+                Ok(Put::BlobMissing(fault))
+            }
+            Next::Take => Err(fault),
+        }
     }
 
     /// The blob with this digest, or `None` where there is none.
@@ -173,8 +201,12 @@ impl Repository {
         })?;
         let mut url = self.session.visit(what, &start, location).await?;
         url.query_pairs_mut().append_pair("digest", &digest.to_string());
-        let upload =
-            Request { content: Some((BLOB, bytes)), scope, ..self.request(what, Method::PUT, url) };
+        let upload = Request {
+            content: Some((BLOB, bytes)),
+            scope,
+            again: Again::WhenAsked,
+            ..self.request(what, Method::PUT, url)
+        };
         let answer = self.session.send(upload).await?;
         if answer.status.is_success() { Ok(()) } else { Err(answer.fault(what)) }
     }
@@ -210,7 +242,7 @@ impl Repository {
             scope: "",
             accept: None,
             content: None,
-            again: true,
+            again: Again::Freely,
             limit: MAX_RECEIPT,
         }
     }

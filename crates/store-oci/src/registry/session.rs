@@ -12,6 +12,7 @@ use super::auth::Auth;
 use super::http::{self, Http};
 use super::origin::Origin;
 use super::policy::same_authority;
+use super::throttle::Again;
 use crate::fault::{Fault, Result};
 
 const MAX_REDIRECTS: u32 = 5;
@@ -36,8 +37,7 @@ pub(super) struct Request<'a> {
     pub(super) scope: &'a str,
     pub(super) accept: Option<&'a str>,
     pub(super) content: Option<(&'a str, Bytes)>,
-    /// Whether it may be sent twice.
-    pub(super) again: bool,
+    pub(super) again: Again,
     /// How many bytes the answer may have.
     pub(super) limit: u64,
 }

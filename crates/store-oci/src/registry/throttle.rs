@@ -26,14 +26,28 @@ pub(super) enum Next {
     GiveUp(Duration),
 }
 
+/// When a request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// When the registry asks for time, or stumbles.
+    Freely,
+    /// When it asks for time: else what came through the first time would be there twice.
+    WhenAsked,
+    /// Not at all: there is something to look at before.
+    Never,
+}
+
 /// What to do about an answer to a request that was sent `before` times before.
 ///
-/// 429 asks to slow down, and 503 where it says for how long ([RFC 9110 §10.2.3]). Where the same request may be
-/// sent twice (`again`), other failures of the server are given a second chance at once: registries that keep
-/// tags in files answer 500 while another writer writes one.
+/// 429 asks to slow down, and 503 where it says for how long ([RFC 9110 §10.2.3]). Other failures of the
+/// server are given a second chance soon: registries that keep tags in files answer 500 while another writer
+/// writes one.
 ///
 /// [RFC 9110 §10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
-pub(super) fn next(status: StatusCode, headers: &HeaderMap, before: u32, again: bool) -> Next {
+pub(super) fn next(status: StatusCode, headers: &HeaderMap, before: u32, again: Again) -> Next {
+    if again == Again::Never {
+        return Next::Take;
+    }
     let asked = headers.get(RETRY_AFTER);
     let asked = asked.and_then(|value| parse(value.to_str().ok()?, SystemTime::now()));
     let backoff = |first| {
@@ -43,7 +57,7 @@ pub(super) fn next(status: StatusCode, headers: &HeaderMap, before: u32, again: 
     let wait = match (status, asked) {
         (StatusCode::TOO_MANY_REQUESTS, asked) => asked.unwrap_or_else(|| backoff(500)),
         (StatusCode::SERVICE_UNAVAILABLE, Some(asked)) => asked,
-        _ if status.is_server_error() && again && before < MAX_STUMBLES => {
+        _ if status.is_server_error() && again == Again::Freely && before < MAX_STUMBLES => {
             return Next::Wait(backoff(50));
         }
         _ => return Next::Take,
@@ -96,25 +110,32 @@ mod tests {
         let secs = |secs| Next::Wait(Duration::from_secs(secs));
         let mut headers = HeaderMap::new();
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        assert_eq!(next(unavailable, &headers, 0, false), Next::Take);
-        assert!(matches!(next(StatusCode::TOO_MANY_REQUESTS, &headers, 2, false),
+        assert_eq!(next(unavailable, &headers, 0, Again::WhenAsked), Next::Take);
+        assert!(matches!(next(StatusCode::TOO_MANY_REQUESTS, &headers, 2, Again::WhenAsked),
             Next::Wait(wait) if wait >= Duration::from_secs(2)));
         headers.insert(RETRY_AFTER, reqwest::header::HeaderValue::from_static("3"));
-        assert_eq!(next(unavailable, &headers, 0, false), secs(3));
-        assert_eq!(next(StatusCode::TOO_MANY_REQUESTS, &headers, 3, true), secs(3));
-        assert_eq!(next(unavailable, &headers, 4, true), Next::GiveUp(Duration::from_secs(3)));
+        assert_eq!(next(unavailable, &headers, 0, Again::WhenAsked), secs(3));
+        assert_eq!(next(StatusCode::TOO_MANY_REQUESTS, &headers, 3, Again::Freely), secs(3));
+        assert_eq!(
+            next(unavailable, &headers, 4, Again::Freely),
+            Next::GiveUp(Duration::from_secs(3))
+        );
         headers.insert(RETRY_AFTER, reqwest::header::HeaderValue::from_static("31"));
-        assert_eq!(next(unavailable, &headers, 0, true), Next::GiveUp(Duration::from_secs(31)));
-        assert_eq!(next(StatusCode::NOT_FOUND, &headers, 0, true), Next::Take);
+        assert_eq!(
+            next(unavailable, &headers, 0, Again::Freely),
+            Next::GiveUp(Duration::from_secs(31))
+        );
+        assert_eq!(next(StatusCode::NOT_FOUND, &headers, 0, Again::Freely), Next::Take);
     }
 
     #[test]
     fn who_stumbles_gets_another_chance() {
         let headers = HeaderMap::new();
         for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY] {
-            assert!(matches!(next(status, &headers, 0, true), Next::Wait(_)));
-            assert_eq!(next(status, &headers, 0, false), Next::Take);
-            assert_eq!(next(status, &headers, 3, true), Next::Take);
+            assert!(matches!(next(status, &headers, 0, Again::Freely), Next::Wait(_)));
+            assert_eq!(next(status, &headers, 0, Again::WhenAsked), Next::Take);
+            assert_eq!(next(status, &headers, 3, Again::Freely), Next::Take);
+            assert_eq!(next(status, &headers, 0, Again::Never), Next::Take);
         }
     }
 }

@@ -65,8 +65,55 @@ async fn a_registry_that_asks_to_slow_down_is_asked_again() {
     check(manifest_put, once(429), Ok(())).await;
     let always = |_| reply(429, &[("retry-after", "0")], "");
     check(any, always, Err((ErrorKind::Throttled, "it answered 429 Too Many Requests"))).await;
+    check(manifest_put, always, Err((ErrorKind::Throttled, "it answered 429 Too Many Requests")))
+        .await;
     let long = |_| reply(429, &[("retry-after", "3600")], "");
     check(any, long, Err((ErrorKind::Throttled, "asks to wait 3600s"))).await;
+}
+
+/// Answers `first` as often as this, then passes.
+fn at_first(times: usize, first: fn() -> Act) -> impl Fn(usize) -> Act + Send + 'static {
+    move |count| if count < times { first() } else { Act::Pass }
+}
+
+#[tokio::test]
+async fn a_registry_that_stumbles_gets_another_chance() {
+    let stumble = || reply(500, &[], "");
+    check(any, at_first(3, stumble), Ok(())).await;
+    check(manifest_put, at_first(2, stumble), Ok(())).await;
+    check(upload_start, at_first(3, stumble), Ok(())).await;
+    check(|seen| seen.is(&Method::PUT, "/uploads/"), at_first(1, stumble), Ok(())).await;
+    let missing = || reply(400, &[], r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#);
+    check(manifest_put, at_first(2, missing), Ok(())).await;
+    let expect = "it answered 400 Bad Request: MANIFEST_BLOB_UNKNOWN";
+    check(manifest_put, move |_| missing(), Err((ErrorKind::Conflict, expect))).await;
+}
+
+/// What was asked to wait with a manifest looks at the tag again: another writer was there meanwhile.
+#[tokio::test]
+async fn a_manifest_that_had_to_wait_is_made_anew() {
+    let (registry, image) = registry_with_image().await;
+    let ours = attestation("ours", vec![image.subject()]);
+    let other = attestation("other", vec![image.subject()]);
+    anonymous().put(&other).await.expect("stored");
+    let tag = image.tag("att");
+    let looked = AtomicUsize::new(0);
+    registry.switch(move |seen| {
+        // Until the first write is turned away, the tag of the other one is not there yet.
+        let at_tag = seen.path.ends_with(&tag);
+        let written = looked.load(Ordering::Relaxed) > 0;
+        match at_tag && !written {
+            true if seen.method == Method::PUT => {
+                looked.fetch_add(1, Ordering::Relaxed);
+                reply(429, &[("retry-after", "0")], "")
+            }
+            true => reply(404, &[], ""),
+            false => Act::Pass,
+        }
+    });
+    anonymous().put(&ours).await.unwrap_or_else(|e| panic!("{}", e.report()));
+    let manifest = registry.manifest("app", &image.tag("att")).await;
+    assert_eq!(manifest["layers"].as_array().map(Vec::len), Some(2));
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 
 use std::io::Write as _;
 
+use axum::http::Method;
 use chains_core::{ErrorKind, Store as _};
 use chains_store_oci::OciOptions;
 
-use crate::support::{Image, Registry, Tls, basic, options, signature, store};
+use crate::support::{Act, Image, Registry, Tls, basic, options, reply, signature, store};
 
 async fn check(options: OciOptions, image: &Image, expect: Result<(), (ErrorKind, &str)>) {
     let result = store(options, Some(basic("u", "p"))).put(&signature("build", image)).await;
@@ -48,4 +49,30 @@ async fn there_is_no_falling_back_to_plain_http() {
     let image = Image { digest: image.parse().expect("an image") };
     let result = store(options(), None).put(&signature("build", &image)).await;
     assert_eq!(result.expect_err("nowhere").kind(), ErrorKind::Unavailable);
+}
+
+/// Registries behind a proxy that ends TLS often name addresses as if there were none.
+#[tokio::test]
+async fn an_address_of_the_same_host_stays_with_tls() {
+    let registry = Registry::start_tls(&Tls::new()).await;
+    let target = format!("http://{}/upload", registry.host());
+    registry.switch(move |seen| match seen.authorization() {
+        None => reply(401, &[("www-authenticate", "Basic realm=\"r\"")], ""),
+        Some(_) if seen.is(&Method::POST, "/uploads/") => reply(202, &[("location", &target)], ""),
+        Some(_) if seen.method == Method::PUT => reply(201, &[], ""),
+        Some(_) => Act::Pass,
+    });
+    let image = format!("registry.invalid/app@sha256:{}", "ab".repeat(32));
+    let image = Image { digest: image.parse().expect("an image") };
+    let options = OciOptions {
+        repository: format!("{}/signatures", registry.host()).parse().ok(),
+        insecure: true,
+        settle: std::time::Duration::ZERO,
+        ..options()
+    };
+    // Nothing is kept there, but the upload has come.
+    check(options, &image, Err((ErrorKind::Conflict, "other writers undid it"))).await;
+    let seen = registry.take_seen();
+    let upload = seen.iter().find(|seen| seen.path.starts_with("/upload?")).expect("an upload");
+    assert_eq!(upload.authorization(), Some("Basic dTpw"));
 }
