@@ -1,7 +1,7 @@
 //! Type hints: the names and values by which results tell what a run made and what it used.
 //!
-//! Each kind of hint has one function here that looks at every result and reports a [`Finding`] for each that
-//! has the kind's name: what was made of it, or the [`Reason`] why nothing was. What is signed are the findings
+//! Each kind of hint has one function here that looks at every result and reports a `Finding` for each that
+//! has the kind's name: what was made of it, or the `Reason` why nothing was. What is signed are the findings
 //! that hold something; what `chains explain` prints are all of them. So the two cannot disagree.
 //!
 //! | name | value | what it is |

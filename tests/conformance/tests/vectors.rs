@@ -1,5 +1,7 @@
 //! What the Go release answers for 854 recorded runs, ours must answer too.
 
+use std::io::Write as _;
+
 use chains_conformance::{choose, compare, vectors};
 use chains_formats::jsonl;
 use serde_json::Value;
@@ -7,10 +9,10 @@ use serde_json::Value;
 #[test]
 fn recorded_vectors_agree() {
     let Some(path) = vectors::path() else {
-        println!(
-            "SKIPPED: no recorded vectors; {} names the file to compare with",
+        loudly(&format!(
+            "SKIPPED: no recorded vectors here; {} names the file to compare with",
             vectors::VARIABLE
-        );
+        ));
         return;
     };
     let text = std::fs::read_to_string(&path).expect("the file with the vectors can be read");
@@ -34,11 +36,16 @@ fn recorded_vectors_agree() {
         }
     }
     assert!(cases > 0, "{} holds no vectors", path.display());
-    println!("{} of {cases} vectors agree", cases - report.len());
+    loudly(&format!("{} of {cases} recorded vectors agree", cases - report.len()));
     assert!(
         report.is_empty(),
         "{} of {cases} vectors do not agree:\n{}",
         report.len(),
         report.iter().take(40).cloned().collect::<Vec<_>>().join("\n")
     );
+}
+
+/// Says it even where the output of tests that pass is not shown.
+fn loudly(message: &str) {
+    let _ = writeln!(std::io::stderr(), "\n{message}");
 }
