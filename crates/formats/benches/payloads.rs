@@ -51,12 +51,12 @@ fn line(bencher: Bencher<'_, '_>, set: &Set) {
 fn payloads(run: &Run, chosen: &Chosen) -> usize {
     let payload = |target: &Target| {
         let format = match target {
-            Target::Run => &chosen.run,
-            Target::Image(_) => &chosen.image,
+            Target::Run => chosen.run.as_ref()?,
+            Target::Image(_) => chosen.image.as_ref()?,
         };
-        format.payload(run, target).ok().flatten().map_or(0, |payload| payload.bytes.len())
+        Some(format.payload(run, target).ok()??.bytes.len())
     };
-    run.targets(false).iter().map(payload).sum()
+    run.targets(false).iter().filter_map(payload).sum()
 }
 
 /// Cases that are measured together.
@@ -172,5 +172,9 @@ fn choose(config: &BTreeMap<String, String>, _kind: RunKind) -> Result<Chosen> {
             _ => return Err(Error::new(ErrorKind::Configuration, format!("unknown key {key:?}"))),
         }
     }
-    Ok(Chosen { run: by_name(format, &options)?, image: by_name("simplesigning", &options)? })
+    Ok(Chosen {
+        run: Some(by_name(format, &options)?),
+        image: Some(by_name("simplesigning", &options)?),
+        pipeline_images: false,
+    })
 }

@@ -9,17 +9,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chains_core::{Error, ErrorKind, Format, Result, RunKind, Target};
+use chains_core::{Error, ErrorKind, Format, Payload, Result, RunKind, Subject, Target};
 use chains_tekton::{Json, Run};
 use serde::{Deserialize, Serialize};
 
-/// The formats that a configuration asks for.
+/// What a configuration asks for, for the kind of run at hand.
 #[derive(Debug, Clone)]
 pub struct Chosen {
-    /// Of the run itself.
-    pub run: Arc<dyn Format<Run>>,
-    /// Of images.
-    pub image: Arc<dyn Format<Run>>,
+    /// The format of the run itself; `None` where runs of its kind are not signed.
+    pub run: Option<Arc<dyn Format<Run>>>,
+    /// The format of images; `None` where images are not signed.
+    pub image: Option<Arc<dyn Format<Run>>>,
+    /// Whether images that a PipelineRun's own results name are signed.
+    pub pipeline_images: bool,
 }
 
 /// A case as it stands in its line; other fields are ignored.
@@ -42,7 +44,7 @@ pub fn answer(
 ) -> Vec<u8> {
     let answered = read(line).and_then(|(run, config)| {
         let chosen = choose(&config, run.kind())?;
-        describe(&run, &chosen)
+        Ok(describe(&run, &chosen))
     });
     answered.unwrap_or_else(|error| {
         let mut answer = Vec::new();
@@ -65,46 +67,58 @@ fn read(line: &[u8]) -> Result<(Run, BTreeMap<String, String>)> {
     Ok((run.with_children(children), case.config))
 }
 
-fn describe(run: &Run, chosen: &Chosen) -> Result<Vec<u8>> {
+fn describe(run: &Run, chosen: &Chosen) -> Vec<u8> {
     let mut answer = Vec::with_capacity(8192);
     let mut artifacts = Vec::new();
-    answer.extend_from_slice(b"{\"payloads\":");
-    let mut opening = b'[';
-    for target in run.targets(false) {
-        answer.push(opening);
-        opening = b',';
+    answer.extend_from_slice(b"{\"payloads\":[");
+    let mut first = true;
+    for target in run.targets(chosen.pipeline_images) {
         let format = match target {
             Target::Run => &chosen.run,
             Target::Image(_) => &chosen.image,
         };
-        let payload = format.payload(run, &target).and_then(|payload| {
-            let nothing = || format!("format {} says nothing about {target}", format.name());
-            payload.ok_or_else(|| Error::new(ErrorKind::Configuration, nothing()))
-        });
-        let key = target.record_key(run.reference());
-        let fields = [
-            ("artifact", artifact(run, &target)),
-            ("format", format.name()),
-            ("shortKey", &key.short),
-            ("fullKey", &key.full),
-        ];
-        write(&mut answer, &fields, b'{');
-        match payload {
-            Ok(payload) => {
-                answer.extend_from_slice(b",\"payload\":");
-                answer.extend_from_slice(&payload.bytes);
-                if target == Target::Run {
-                    artifacts.extend(payload.subjects.iter().flat_map(|s| s.artifact_uris()));
-                }
-            }
-            Err(error) => write(&mut answer, &[("error", &error.report())], b','),
+        let Some(format) = format else { continue };
+        if !std::mem::take(&mut first) {
+            answer.push(b',');
         }
-        answer.push(b'}');
+        let payload = describe_target(&mut answer, run, &target, &**format);
+        let subjects = payload.filter(|_| target == Target::Run).map(|payload| payload.subjects);
+        artifacts.extend(subjects.iter().flatten().flat_map(Subject::artifact_uris));
     }
     answer.extend_from_slice(b"],\"artifactURIs\":");
     to_json(&mut answer, &artifacts);
     answer.push(b'}');
-    Ok(answer)
+    answer
+}
+
+/// Writes what is made of one target, and hands it back.
+fn describe_target(
+    answer: &mut Vec<u8>,
+    run: &Run,
+    target: &Target,
+    format: &dyn Format<Run>,
+) -> Option<Payload> {
+    let key = target.record_key(run.reference());
+    let fields = [
+        ("artifact", artifact(run, target)),
+        ("format", format.name()),
+        ("shortKey", &key.short),
+        ("fullKey", &key.full),
+    ];
+    write(answer, &fields, b'{');
+    let made = format.payload(run, target).and_then(|payload| {
+        let nothing = || format!("format {} says nothing about {target}", format.name());
+        payload.ok_or_else(|| Error::new(ErrorKind::Configuration, nothing()))
+    });
+    match &made {
+        Ok(payload) => {
+            answer.extend_from_slice(b",\"payload\":");
+            answer.extend_from_slice(&payload.bytes);
+        }
+        Err(error) => write(answer, &[("error", &error.report())], b','),
+    }
+    answer.push(b'}');
+    made.ok()
 }
 
 const fn artifact(run: &Run, target: &Target) -> &'static str {

@@ -31,5 +31,9 @@ pub fn choose(config: &BTreeMap<String, String>, kind: RunKind) -> Result<Chosen
         RunKind::TaskRun => taskrun,
         RunKind::PipelineRun => pipelinerun,
     };
-    Ok(Chosen { run: by_name(name, &options)?, image: by_name("simplesigning", &options)? })
+    Ok(Chosen {
+        run: Some(by_name(name, &options)?),
+        image: Some(by_name("simplesigning", &options)?),
+        pipeline_images: false,
+    })
 }
