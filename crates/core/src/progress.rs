@@ -11,11 +11,13 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// Kept as one small annotation ([`annotations::PROGRESS`](crate::annotations::PROGRESS)), so that the
 /// next attempt, after a restart too, does only what is missing and signs nothing twice.
-/// A run's annotations are hostile input: a signature from here is used only after it was verified
-/// with the signer's key over the payload made anew.
+///
+/// A run's annotations are hostile input. A signature from here is used only after it was verified with the
+/// signer's key over the payload made anew. That a store is done is believed: whoever may write this
+/// annotation may as well write `chains.tekton.dev/signed: "true"`, and the run would be left alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// By the target's short key.
+    /// By the target's full key: two images may share a short one.
     #[serde(flatten)]
     pub targets: BTreeMap<String, TargetProgress>,
 }
@@ -56,7 +58,7 @@ impl Progress {
 
     /// What is done of a target, where it is the payload with this SHA-256 (hex) that was worked on.
     #[must_use]
-    pub fn of(&self, short_key: &str, payload: &str) -> Option<&TargetProgress> {
-        self.targets.get(short_key).filter(|target| target.payload == payload)
+    pub fn of(&self, full_key: &str, payload: &str) -> Option<&TargetProgress> {
+        self.targets.get(full_key).filter(|target| target.payload == payload)
     }
 }

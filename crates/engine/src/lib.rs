@@ -14,6 +14,7 @@
 //! - While a transparency log that the plan requires does not answer, nothing of that target is stored:
 //!   a record without its entry would have to be replaced later, and stores do not replace.
 
+mod conclude;
 mod line;
 mod plan;
 mod report;

@@ -1,17 +1,18 @@
 //! Drives each target down the line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chains_core::{
-    Digest, Entry, Error, Outcome, Payload, Progress, Record, RecordKey, Result, Store, Target,
-    TargetProgress, annotations,
+    Digest, Entry, Error, ErrorKind, Payload, Progress, Record, RecordKey, Result, Signed, Store,
+    Target, TargetProgress, annotations,
 };
 use chains_tekton::Run;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
+use crate::conclude;
 use crate::plan::{LogMode, LogRoute, Plan, Route};
 use crate::report::{Report, Stage, StoreReport, TargetReport};
 use crate::signing::{self, SignedPayload};
@@ -26,18 +27,16 @@ pub struct Engine {
 }
 
 /// What came of a target, and what the next attempt would need to know.
-struct Worked {
-    report: TargetReport,
-    made: Option<Made>,
+pub(crate) struct Worked {
+    pub(crate) report: TargetReport,
+    pub(crate) made: Option<Made>,
 }
 
 /// What a target's stores share.
-struct Made {
+pub(crate) struct Made {
     payload: Bytes,
     signature: Bytes,
     entry: Option<String>,
-    /// Stores that an earlier attempt was done with.
-    stored_before: BTreeSet<String>,
 }
 
 impl Engine {
@@ -53,14 +52,18 @@ impl Engine {
     /// Takes a completed run down the line. `progress` is what earlier attempts left, empty at first.
     ///
     /// Never fails as a whole: the report tells what came of each target.
+    /// Nothing is done for a run that is not complete.
     pub async fn process(&self, run: &Run, progress: &Progress) -> Report {
+        if !run.is_complete() {
+            return conclude::report(run, Vec::new());
+        }
         let log = self.plan.log.as_ref().filter(|log| log.applies(run));
         let work: Vec<_> = self
             .enabled(run)
             .map(|(target, route)| work(run, target, route, log, progress))
             .collect();
         let worked = stream::iter(work).buffered(TARGETS_AT_ONCE).collect().await;
-        conclude(run, worked)
+        conclude::report(run, worked)
     }
 
     fn enabled<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = (Target, &'a Route)> + 'a {
@@ -95,6 +98,7 @@ async fn work(
         nothing_to_say: false,
         resumed: false,
         entry: None,
+        stored_before: BTreeSet::new(),
         stores: Vec::new(),
     };
     let mut made = None;
@@ -128,38 +132,29 @@ async fn advance(
         None => None,
     };
     report.resumed = signed.as_ref().is_some_and(|signed| signed.resumed);
-    let made = made.insert(Made::new(&payload, signed.as_ref(), earlier));
+    report.stored_before = stored_before(signed.as_ref(), earlier);
+    let made = made.insert(Made::new(&payload, signed.as_ref()));
     let entry = append(log, &payload, signed.as_ref()).await.map_err(|e| (Stage::Log, e))?;
     made.entry = entry.as_ref().map(|entry| entry.address());
     report.entry.clone_from(&made.entry);
     let record = record(run, report, payload, signed, entry);
-    report.stores = store(&route.stores, &record, &made.stored_before).await;
+    report.stores = store(&route.stores, &record, &report.stored_before).await;
     Ok(())
 }
 
 impl Made {
-    fn new(
-        payload: &Payload,
-        signed: Option<&SignedPayload>,
-        earlier: Option<&TargetProgress>,
-    ) -> Self {
-        // A new signature has to reach every store; only one that was taken over need not.
-        let keeps_stores = signed.is_none_or(|signed| signed.resumed);
+    fn new(payload: &Payload, signed: Option<&SignedPayload>) -> Self {
+        let signature = signed.map(|signed| Bytes::copy_from_slice(signed.signed.signature()));
         Self {
             payload: payload.bytes.clone(),
-            signature: signed
-                .map_or_else(Bytes::new, |s| Bytes::copy_from_slice(s.signed.signature())),
+            signature: signature.unwrap_or_default(),
             entry: None,
-            stored_before: earlier
-                .filter(|_| keeps_stores)
-                .map(|earlier| earlier.stores.clone())
-                .unwrap_or_default(),
         }
     }
 
-    fn progress(&self, report: &TargetReport) -> TargetProgress {
-        let stored = report.stores.iter().filter(|store| store.result.is_ok());
-        let mut stores = self.stored_before.clone();
+    pub(crate) fn progress(&self, report: &TargetReport) -> TargetProgress {
+        let stored = report.stores.iter().filter(|store| store.is_stored());
+        let mut stores = report.stored_before.clone();
         stores.extend(stored.map(|store| store.store.clone()));
         TargetProgress {
             payload: Digest::sha256_of(&self.payload).hex().to_owned(),
@@ -168,6 +163,15 @@ impl Made {
             entry: self.entry.clone(),
         }
     }
+}
+
+/// The stores that need not get it again. A new signature has to reach every store.
+fn stored_before(
+    signed: Option<&SignedPayload>,
+    earlier: Option<&TargetProgress>,
+) -> BTreeSet<String> {
+    let same = signed.is_none_or(|signed| signed.resumed);
+    earlier.filter(|_| same).map(|earlier| earlier.stores.clone()).unwrap_or_default()
 }
 
 /// What earlier attempts did of this very payload. Hashes only where there was an attempt.
@@ -179,7 +183,7 @@ fn earlier<'a>(
     if progress.targets.is_empty() {
         return None;
     }
-    progress.of(&key.short, Digest::sha256_of(&payload.bytes).hex())
+    progress.of(&key.full, Digest::sha256_of(&payload.bytes).hex())
 }
 
 async fn append(
@@ -223,54 +227,25 @@ async fn store(
 ) -> Vec<StoreReport> {
     let missing = stores.iter().filter(|store| !stored_before.contains(store.name()));
     join_all(missing.map(|store| async move {
-        StoreReport { store: store.name().to_owned(), result: store.put(record).await }
+        let result = match check_holds(store.as_ref(), record) {
+            Ok(()) => store.put(record).await,
+            Err(error) => Err(error),
+        };
+        StoreReport { store: store.name().to_owned(), result }
     }))
     .await
 }
 
-/// Gathers what belongs on the run, and the progress where something is missing.
-fn conclude(run: &Run, mut worked: Vec<Worked>) -> Report {
-    let reference = run.reference().clone();
-    let mut on_run = BTreeMap::new();
-    for store in worked.iter_mut().flat_map(|worked| &mut worked.report.stores) {
-        if let Ok(Outcome::OnRun { annotations }) = &store.result {
-            let mut all: BTreeMap<String, String> = on_run.clone();
-            all.extend(annotations.clone());
-            // One target fits alone, and all of them together may not.
-            match annotations::check_fits(&reference, &all) {
-                Ok(()) => on_run = all,
-                Err(error) => store.result = Err(error),
-            }
-        }
+fn check_holds(store: &dyn Store, record: &Record) -> Result<()> {
+    let can = store.capabilities();
+    let (holds, what) = match record.signed {
+        None => (can.unsigned, "payloads without a signature"),
+        Some(Signed::Dsse(_)) => (can.dsse, "envelopes"),
+        Some(Signed::Detached(_)) => (can.detached, "detached signatures"),
+    };
+    if holds {
+        return Ok(());
     }
-    if let Some(addresses) = transparency(&reference.annotations, &worked) {
-        on_run.insert(annotations::TRANSPARENCY.to_owned(), addresses);
-    }
-    let mut progress = Progress::default();
-    if !worked.iter().all(|worked| worked.report.is_done()) {
-        for Worked { report, made } in &worked {
-            if let Some(made) = made {
-                progress.targets.insert(report.key.short.clone(), made.progress(report));
-            }
-        }
-    }
-    let targets = worked.into_iter().map(|worked| worked.report).collect();
-    Report { run: reference, targets, on_run, progress }
-}
-
-/// The addresses of all log entries, those of earlier attempts first, each once, parted by commas.
-fn transparency(existing: &BTreeMap<String, String>, worked: &[Worked]) -> Option<String> {
-    let new: Vec<&str> =
-        worked.iter().filter_map(|worked| worked.report.entry.as_deref()).collect();
-    if new.is_empty() {
-        return None;
-    }
-    let before = existing.get(annotations::TRANSPARENCY).map_or("", String::as_str);
-    let mut all: Vec<&str> = before.split(',').filter(|address| !address.is_empty()).collect();
-    for address in new {
-        if !all.contains(&address) {
-            all.push(address);
-        }
-    }
-    Some(all.join(","))
+    let why = format!("the store `{}` cannot hold {what}: {}", store.name(), record.key.full);
+    Err(Error::new(ErrorKind::Unsupported, why))
 }

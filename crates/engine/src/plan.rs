@@ -25,8 +25,16 @@ impl Route {
         !self.stores.is_empty()
     }
 
-    /// Checks that every store can hold what this route makes, where nothing is signed.
+    /// Checks that the stores can be told apart, and can hold what this route makes where nothing is signed.
     fn check(&self, what: &str) -> Result<()> {
+        let mut names: Vec<&str> = self.stores.iter().map(|store| store.name()).collect();
+        names.sort_unstable();
+        if let Some([name, _]) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            // Progress goes by name: what one of them is done with would be taken for done by the other.
+            let why =
+                format!("two stores for {what} are called `{name}`: give each a name of its own");
+            return Err(Error::new(ErrorKind::Configuration, why));
+        }
         if self.signer.is_some() {
             return Ok(());
         }

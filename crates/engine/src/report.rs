@@ -1,8 +1,9 @@
 //! What came of a run, by target and store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chains_core::{Error, Outcome, Progress, RecordKey, RunRef, Target, annotations};
+use chains_tekton::MissingChild;
 
 /// Where on the line something failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// A static word for tables and metrics.
+    /// A static word for metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +57,9 @@ pub struct TargetReport {
     pub resumed: bool,
     /// Address of its log entry.
     pub entry: Option<String>,
-    /// What each store did, in the order of the plan; stores that were done in an earlier attempt are left out.
+    /// Stores that were done with it in an earlier attempt.
+    pub stored_before: BTreeSet<String>,
+    /// What each of the other stores did, in the order of the plan.
     pub stores: Vec<StoreReport>,
 }
 
@@ -65,6 +68,23 @@ impl TargetReport {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.stopped.is_none() && self.stores.iter().all(|store| store.result.is_ok())
+    }
+
+    /// Whether a store holds it: done is also what every store skipped.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        !self.stored_before.is_empty() || self.stores.iter().any(StoreReport::is_stored)
+    }
+}
+
+impl StoreReport {
+    /// Whether the store holds it now; a skip is not stored.
+    #[must_use]
+    pub const fn is_stored(&self) -> bool {
+        matches!(
+            self.result,
+            Ok(Outcome::Stored { .. } | Outcome::AlreadyStored { .. } | Outcome::OnRun { .. })
+        )
     }
 }
 
@@ -86,17 +106,27 @@ pub struct Failure<'a> {
 pub struct Report {
     /// The run.
     pub run: RunRef,
-    /// Its targets, the run itself first.
+    /// Its targets, the run itself first; none where the run is not complete.
     pub targets: Vec<TargetReport>,
+    /// Whether the run is complete. Nothing is done for one that is not.
+    pub complete: bool,
+    /// Children of a PipelineRun that its provenance could not look into.
+    pub missing_children: Vec<MissingChild>,
     pub(crate) on_run: BTreeMap<String, String>,
     pub(crate) progress: Progress,
 }
 
 impl Report {
-    /// Whether everything is stored.
+    /// Whether nothing is left to do; the run may have had nothing to store.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.targets.iter().all(TargetReport::is_done)
+        self.complete && self.targets.iter().all(TargetReport::is_done)
+    }
+
+    /// Whether a store holds any of it.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.targets.iter().any(TargetReport::is_stored)
     }
 
     /// Everything that went wrong, in the order of the targets.
@@ -137,11 +167,21 @@ impl Report {
     #[must_use]
     pub fn annotations(&self) -> BTreeMap<String, String> {
         let mut all = self.on_run.clone();
+        if !self.complete {
+            return all;
+        }
         if self.is_done() {
             all.insert(annotations::SIGNED.to_owned(), "true".to_owned());
         } else if !self.progress.targets.is_empty() {
             all.insert(annotations::PROGRESS.to_owned(), self.progress.to_json());
         }
         all
+    }
+
+    /// The annotations of the run to remove in the same write: what earlier attempts left and nobody needs.
+    pub fn obsolete_annotations(&self) -> impl Iterator<Item = &'static str> {
+        let obsolete = [annotations::PROGRESS, annotations::RETRIES, annotations::REASON];
+        let done = self.is_done();
+        obsolete.into_iter().filter(move |name| done && self.run.annotations.contains_key(*name))
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use chains_core::{
-    Capabilities, Entry, Error, ErrorKind, Outcome, Payload, Record, Result, Signature, Signed,
-    Signer, Store, TransparencyLog, VerificationMaterial,
+    Capabilities, Entry, Error, ErrorKind, Outcome, Payload, ReadBack, ReadQuery, Record, Result,
+    Signature, Signed, Signer, Store, Stored, TransparencyLog, VerificationMaterial,
 };
 
 /// How long one attempt may take, and how many there are.
@@ -77,7 +77,7 @@ impl<B: ?Sized> Resilient<B> {
 }
 
 #[async_trait]
-impl Store for Resilient<dyn Store> {
+impl<B: Store + ?Sized> Store for Resilient<B> {
     fn name(&self) -> &str {
         self.inner.name()
     }
@@ -93,7 +93,15 @@ impl Store for Resilient<dyn Store> {
 }
 
 #[async_trait]
-impl Signer for Resilient<dyn Signer> {
+impl<B: ReadBack + ?Sized> ReadBack for Resilient<B> {
+    async fn read_back(&self, query: ReadQuery<'_>) -> Result<Vec<Stored>> {
+        let what = format!("reading {} from `{}`", query.key.full, self.name());
+        self.policy.run(&what, || self.inner.read_back(query)).await
+    }
+}
+
+#[async_trait]
+impl<B: Signer + ?Sized> Signer for Resilient<B> {
     fn name(&self) -> &str {
         self.inner.name()
     }
@@ -110,7 +118,7 @@ impl Signer for Resilient<dyn Signer> {
 }
 
 #[async_trait]
-impl TransparencyLog for Resilient<dyn TransparencyLog> {
+impl<B: TransparencyLog + ?Sized> TransparencyLog for Resilient<B> {
     fn url(&self) -> &str {
         self.inner.url()
     }
