@@ -2,8 +2,9 @@
 //!
 //! See [cosign's specification](https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md).
 
-use chains_core::{Digest, Error, ErrorKind, Result};
+use chains_core::{Digest, Error, ErrorKind, ImageDigest, ImageName, Result};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::{failed, quoted};
 
@@ -20,9 +21,14 @@ pub struct SimpleSigning {
     pub document_type: String,
 }
 
+/// These two members and no other, as the specification of the document has it: what is more is something
+/// else that was signed with the same key.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Raw {
     critical: Critical,
+    #[serde(default, rename = "optional")]
+    _optional: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +58,7 @@ impl SimpleSigning {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] where it is not JSON or lacks a field.
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        let Raw { critical } = serde_json::from_slice(json).map_err(|e| {
+        let Raw { critical, .. } = serde_json::from_slice(json).map_err(|e| {
             Error::new(ErrorKind::InvalidInput, "reading a simple signing document").with_source(e)
         })?;
         Ok(Self {
@@ -67,14 +73,36 @@ impl SimpleSigning {
     /// # Errors
     /// [`ErrorKind::Verification`] telling which of the two is not so.
     pub fn check(&self, manifest: &Digest) -> Result<()> {
-        if self.document_type != TYPE {
-            let found = quoted(&self.document_type);
-            return Err(failed(format!("document type: it is {found}, expected is {TYPE:?}")));
-        }
+        self.check_type()?;
         if self.manifest_digest != manifest.to_string() {
             let found = quoted(&self.manifest_digest);
             return Err(failed(format!("image digest: {found} is signed, not {manifest}")));
         }
         Ok(())
+    }
+
+    /// Checks that it is an image signature, and tells for which image of which repository.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Verification`] where it is another document, or does not name an image.
+    pub fn image(&self) -> Result<ImageDigest> {
+        self.check_type()?;
+        let name: ImageName = self.docker_reference.parse().map_err(|error: Error| {
+            let found = quoted(&self.docker_reference);
+            failed(format!("image name: {found} is signed, which is none")).with_source(error)
+        })?;
+        let digest: Digest = self.manifest_digest.parse().map_err(|error: Error| {
+            let found = quoted(&self.manifest_digest);
+            failed(format!("image digest: {found} is signed, which is none")).with_source(error)
+        })?;
+        Ok(ImageDigest { name, digest })
+    }
+
+    fn check_type(&self) -> Result<()> {
+        if self.document_type == TYPE {
+            return Ok(());
+        }
+        let found = quoted(&self.document_type);
+        Err(failed(format!("document type: it is {found}, expected is {TYPE:?}")))
     }
 }

@@ -79,6 +79,35 @@ fn a_simple_signing_document_is_for_one_digest() {
     SimpleSigning::from_json(b"{}").unwrap_err();
 }
 
+#[test]
+fn a_simple_signing_document_names_its_image() {
+    let image = fixture::image("app");
+    let json = String::from_utf8(fixture::simple_signing(&image).bytes.to_vec()).unwrap();
+    let read = |json: &str| SimpleSigning::from_json(json.as_bytes()).unwrap().image();
+    assert_eq!(read(&json).unwrap(), image);
+    let check = |from: &str, to: &str, why: &str| {
+        let error = read(&json.replace(from, to)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Verification);
+        assert!(error.report().starts_with(why), "{}", error.report());
+    };
+    check("cosign container", "other", "document type: ");
+    check(fixture::IMAGE, "", "image name: ");
+    check("sha256:", "", "image digest: ");
+}
+
+/// The status of a run, signed with the same key, must not pass for an image signature.
+#[test]
+fn a_document_with_more_in_it_is_no_simple_signing_document() {
+    let json = fixture::simple_signing(&fixture::image("app")).bytes;
+    let json = String::from_utf8(json.to_vec()).unwrap();
+    let status = json.replace("\"optional\"", "\"conditions\":[],\"optional\"");
+    let error = SimpleSigning::from_json(status.as_bytes()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.report().contains("conditions"), "{}", error.report());
+    SimpleSigning::from_json(json.replace(",\"optional\":null", "").as_bytes()).unwrap();
+    SimpleSigning::from_json(json.replace("null", "{\"creator\":\"x\"}").as_bytes()).unwrap();
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes: Vec<u8>, text: String) {
