@@ -30,6 +30,30 @@ pub use formats::{Formats, Made};
 pub use signers::{BuildSigner, SIGNERS};
 pub use stores::{BuildStore, STORES};
 
+/// What the configuration asks for and this program was built without, in the words of the configuration.
+///
+/// A configuration may be right for the controller and still name what a smaller program lacks.
+#[must_use]
+pub fn not_built_in(config: &Config) -> Vec<String> {
+    let stores = config.storages_in_use();
+    let stores =
+        stores.iter().map(|name| name.as_str()).filter(|name| find(STORES, "store", name).is_err());
+    let signers = config.signers_in_use();
+    let signers = signers
+        .iter()
+        .map(|name| name.as_str())
+        .filter(|name| find(SIGNERS, "signer", name).is_err());
+    let mut missing: Vec<String> = stores.map(|name| format!("the store `{name}`")).collect();
+    missing.extend(signers.map(|name| format!("the signer `{name}`")));
+    if config.transparency.mode != TransparencyMode::Disabled {
+        missing.push("the transparency log (`transparency.enabled`)".to_owned());
+    }
+    if config.signers.x509.fulcio.enabled {
+        missing.push("keyless signing (`signers.x509.fulcio.enabled`)".to_owned());
+    }
+    missing
+}
+
 /// Builds the engine that does what the configuration says.
 ///
 /// # Errors
