@@ -126,15 +126,21 @@ pub(crate) struct SignArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
     /// Private key (PEM, or a key of cosign), or a folder with `x509.pem` or `cosign.key`.
-    /// Its password is read from COSIGN_PASSWORD, or asked for. Without a key one is made in the output folder.
+    ///
+    /// Its password is read from COSIGN_PASSWORD, or asked for. Without a key one is made in the output folder,
+    /// where nothing leaves that folder.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
     /// Stores for runs and images alike, in place of those in the configuration: `local`, `oci`, `tekton`.
     #[arg(long, short, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) store: Vec<String>,
-    /// Folder of the store `local`, of new keys, and of runs annotated by the store `tekton`.
-    #[arg(long, value_name = "DIR", default_value = "chains-out")]
-    pub(crate) out_dir: PathBuf,
+    /// Folder of the store `local`, of new keys, and of runs annotated by the store `tekton`
+    /// [default: `storage.local.path` of the configuration, `chains-out`].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out_dir: Option<PathBuf>,
+    /// Signs runs that are annotated as signed or failed, too.
+    #[arg(long)]
+    pub(crate) again: bool,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
     /// How many runs are worked on at once.

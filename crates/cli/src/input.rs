@@ -40,13 +40,15 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// The files that the paths name: folders give their YAML and JSON files, at any depth, in order of name.
-pub(crate) fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+/// The files that the paths name: folders give their YAML and JSON files, at any depth, in order of name,
+/// but for what is in the folder `except`.
+pub(crate) fn files(paths: &[PathBuf], except: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
+    let except = except.and_then(|folder| folder.canonicalize().ok());
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
             let before = files.len();
-            walk(path, &mut files)?;
+            walk(path, except.as_deref(), &mut files)?;
             if files.len() == before {
                 bail!("the folder {} has no .yaml, .yml or .json files", path.display());
             }
@@ -57,7 +59,7 @@ pub(crate) fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn walk(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let what = || format!("reading the folder {}", folder.display());
     let mut entries =
         fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).with_context(what)?;
@@ -66,7 +68,9 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         let path = entry.path();
         // Links to folders are not followed: they may lead in circles.
         if entry.file_type().with_context(what)?.is_dir() {
-            walk(&path, files)?;
+            if except.is_none() || path.canonicalize().ok().as_deref() != except {
+                walk(&path, except, files)?;
+            }
         } else if is_document(&path) {
             files.push(path);
         }
@@ -84,16 +88,14 @@ pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("writing {}", path.display()))
 }
 
-/// Writes a file that only its owner may read; it must not exist, unless it is to be replaced.
-pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> anyhow::Result<()> {
-    let what = || format!("writing {}", path.display());
-    if replace && path.exists() {
-        // Its permissions may be too wide: they belong to the file, not to what is in it.
-        fs::remove_file(path).with_context(what)?;
-    }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).and_then(|mut file| file.write_all(text.as_bytes())).with_context(what)
+/// Writes a file that only its owner may read, whole or not at all. `replace` allows one that exists to be
+/// replaced; without it, an existing file is an error of kind [`AlreadyExists`](std::io::ErrorKind).
+pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    // Temporary files are readable by their owner alone, and stay so.
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    let kept = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+    kept.map(drop).map_err(|error| error.error)
 }

@@ -1,6 +1,5 @@
 //! Private and public keys from files, passwords, and the key pair that is made where none is given.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -38,10 +37,20 @@ pub(crate) fn password(prompt: &str) -> anyhow::Result<Secret> {
             .map(Secret::new)
             .map_err(|_| anyhow::anyhow!("COSIGN_PASSWORD is not UTF-8"));
     }
-    if !std::io::stdin().is_terminal() {
-        anyhow::bail!("the key needs a password: set COSIGN_PASSWORD, or run this at a terminal");
+    // From the terminal itself: standard input may be the run to sign.
+    let password = rpassword::prompt_password(prompt);
+    Ok(Secret::new(
+        password.context("asking for the password at the terminal; set COSIGN_PASSWORD")?,
+    ))
+}
+
+/// A new password: from the environment, or from the terminal twice.
+pub(crate) fn new_password() -> anyhow::Result<Secret> {
+    let first = password("Password for the new private key: ")?;
+    if std::env::var_os("COSIGN_PASSWORD").is_none() && password("Again: ")? != first {
+        anyhow::bail!("the two passwords differ: nothing was written");
     }
-    Ok(Secret::new(rpassword::prompt_password(prompt).context("reading the password")?))
+    Ok(first)
 }
 
 /// The key pair of the output folder; made, without a password, where there is none yet.
@@ -49,20 +58,34 @@ pub(crate) fn of_folder(folder: &Path) -> anyhow::Result<(X509Signer, PathBuf)> 
     let private = folder.join(DEFAULT_KEY);
     let public = folder.join(DEFAULT_PUBLIC_KEY);
     if !private.exists() {
-        let pair = KeyPair::generate(KeyKind::P256).map_err(settings::report)?;
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("making the folder {}", folder.display()))?;
-        let pem = pair.private_pem().map_err(settings::report)?;
-        input::write_private(&private, pem.expose(), false)?;
-        let pem = pair.public_pem().map_err(settings::report)?;
-        input::write(&public, &pem)?;
-        output::note(format_args!(
-            "made the key pair {} and {}",
-            private.display(),
-            public.display()
-        ));
+        make(folder, &private)?;
     }
-    Ok((signer(&private)?, public))
+    let signer = signer(&private)?;
+    let pem = signer.public_key().to_pem().map_err(settings::report)?;
+    if input::text(&public).ok().as_deref() != Some(pem.as_str()) {
+        input::write(&public, &pem)?;
+    }
+    Ok((signer, public))
+}
+
+/// Makes a private key, unless another process does so at the same time.
+fn make(folder: &Path, private: &Path) -> anyhow::Result<()> {
+    let what = || format!("writing {}", private.display());
+    let pair = KeyPair::generate(KeyKind::P256).map_err(settings::report)?;
+    let pem = pair.private_pem().map_err(settings::report)?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("making the folder {}", folder.display()))?;
+    match input::write_private(private, pem.expose(), false) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).with_context(what),
+        Ok(()) => {
+            output::note(format_args!(
+                "made the private key {}, without a password",
+                private.display()
+            ));
+            Ok(())
+        }
+    }
 }
 
 /// Public keys from PEM files.
@@ -77,9 +100,11 @@ pub(crate) fn public(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
         .collect()
 }
 
-/// The public key that lies beside a private one: `cosign.pub` beside `cosign.key`.
-pub(crate) fn public_beside(private: &Path) -> Option<PathBuf> {
-    let public =
+/// The file of the public key that lies beside a private one, where it is that key's: `cosign.pub` beside
+/// `cosign.key`.
+pub(crate) fn public_beside(private: &Path, key: &PublicKey) -> Option<PathBuf> {
+    let path =
         if private.is_dir() { private.join("cosign.pub") } else { private.with_extension("pub") };
-    public.is_file().then_some(public)
+    let pem = path.is_file().then(|| input::text(&path).ok())??;
+    PublicKey::from_pem(&pem).is_ok_and(|found| found == *key).then_some(path)
 }

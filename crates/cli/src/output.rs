@@ -1,6 +1,7 @@
 //! What the command prints: tables for people, one JSON document for programs, errors, exit codes.
 
 use std::fmt::Display;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use comfy_table::presets::NOTHING;
@@ -50,17 +51,55 @@ const PLAIN: &str = "\x1b[0m";
 
 /// An error with its causes, on standard error.
 pub(crate) fn error(error: &anyhow::Error) {
-    anstream::eprintln!("{RED}error{PLAIN}: {error:#}");
+    say(&format!("{RED}error{PLAIN}: {}", lines(format!("{error:#}"))));
 }
 
 /// A fault that did not stop the rest, on standard error.
 pub(crate) fn warning(text: impl Display) {
-    anstream::eprintln!("{YELLOW}warning{PLAIN}: {text}");
+    say(&format!("{YELLOW}warning{PLAIN}: {}", lines(text)));
+}
+
+/// What was done besides, for people, on standard error.
+pub(crate) fn note(text: impl Display) {
+    say(&lines(text));
 }
 
 /// A line for people on standard output.
 pub(crate) fn line(text: impl Display) {
-    anstream::println!("{text}");
+    emit(format!("{text}\n").as_bytes());
+}
+
+/// Bytes as they are, on standard output.
+pub(crate) fn raw(bytes: &[u8]) {
+    if let Err(error) = std::io::stdout().write_all(bytes) {
+        cannot_write(&error);
+    }
+}
+
+/// Text on standard output, in colour on a terminal only.
+fn emit(text: &[u8]) {
+    if let Err(error) = anstream::stdout().write_all(text) {
+        cannot_write(&error);
+    }
+}
+
+/// Standard error is the last resort: where it is closed, there is nobody to tell.
+fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Whoever reads the output has gone, or the disk is full: what was done is done, and cannot be told.
+fn cannot_write(error: &std::io::Error) -> ! {
+    if error.kind() != std::io::ErrorKind::BrokenPipe {
+        say(&format!("{RED}error{PLAIN}: writing to standard output: {error}"));
+    }
+    std::process::exit(1)
+}
+
+/// Text of several lines, each fit for a terminal.
+fn lines(text: impl Display) -> String {
+    let lines: Vec<String> = text.to_string().lines().map(printable).collect();
+    lines.join("\n")
 }
 
 /// A word in green or red.
@@ -70,8 +109,9 @@ pub(crate) fn verdict(ok: bool, word: &str) -> String {
 
 /// One JSON document on standard output.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    anstream::println!("{text}");
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    raw(&text);
     Ok(())
 }
 
@@ -90,22 +130,20 @@ pub(crate) fn table<const N: usize>(
         column.set_padding((0, 2));
     }
     for row in table.lines() {
-        anstream::println!("{}", row.trim_end());
+        line(row.trim_end());
     }
 }
 
-/// Text from runs and registries is hostile: no control character reaches the terminal.
+/// Text from runs and registries is hostile: no character that moves the cursor, hides or reorders text
+/// reaches the terminal.
 pub(crate) fn printable(text: impl AsRef<str>) -> String {
-    text.as_ref().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.as_ref().chars().map(|c| if is_deceptive(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// What was done besides, for people, on standard error.
-pub(crate) fn note(text: impl Display) {
-    anstream::eprintln!("{text}");
-}
-
-/// Bytes as they are, on standard output.
-pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    Ok(std::io::stdout().write_all(bytes)?)
+/// Control characters, and those that are invisible or change the direction of writing.
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
 }

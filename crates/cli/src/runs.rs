@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chains_core::{RunKind, RunRef};
 use chains_tekton::Run;
@@ -57,9 +57,14 @@ impl Identity {
 /// # Errors
 /// Where nothing at all could be read for a reason that is not in a document: no such file.
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
+    read_but(paths, None)
+}
+
+/// As [`read`], but for what is in the folder that the command itself writes to.
+pub(crate) fn read_but(paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<Input> {
     let mut runs = Vec::new();
     let mut unread = Vec::new();
-    for path in input::files(paths)? {
+    for path in input::files(paths, out)? {
         let before = runs.len() + unread.len();
         for document in chains_tekton::read::read_documents(&input::bytes(&path)?) {
             match document {

@@ -87,3 +87,13 @@ pub(crate) fn report(error: chains_core::Error) -> anyhow::Error {
         _ => anyhow::anyhow!(error.report()),
     }
 }
+
+/// As a shell takes it.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

@@ -96,6 +96,7 @@ async fn work(
         format: route.format.name(),
         stopped: None,
         nothing_to_say: false,
+        signed: false,
         resumed: false,
         entry: None,
         stored_before: BTreeSet::new(),
@@ -131,6 +132,7 @@ async fn advance(
         ),
         None => None,
     };
+    report.signed = signed.is_some();
     report.resumed = signed.as_ref().is_some_and(|signed| signed.resumed);
     report.stored_before = stored_before(signed.as_ref(), earlier);
     let made = made.insert(Made::new(&payload, signed.as_ref()));

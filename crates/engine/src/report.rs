@@ -53,6 +53,8 @@ pub struct TargetReport {
     pub stopped: Option<(Stage, Error)>,
     /// Whether there was nothing to say about it.
     pub nothing_to_say: bool,
+    /// Whether its payload carries a signature.
+    pub signed: bool,
     /// Whether the signature of an earlier attempt was taken over.
     pub resumed: bool,
     /// Address of its log entry.

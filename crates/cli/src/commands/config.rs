@@ -21,9 +21,12 @@ pub(crate) fn run(command: &ConfigCommand, format: Output) -> anyhow::Result<Exi
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Verdict {
     valid: bool,
     faults: Vec<Fault>,
+    /// What it asks for and this program was built without; the controller may have it.
+    not_built_in: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -34,9 +37,9 @@ struct Fault {
 }
 
 fn validate(file: &Path, format: Output) -> anyhow::Result<Exit> {
-    let faults: Vec<_> = match Config::read(&input::text(file)?) {
-        Ok(_) => Vec::new(),
-        Err(faults) => faults.iter().cloned().collect(),
+    let (faults, not_built_in) = match Config::read(&input::text(file)?) {
+        Ok(config) => (Vec::new(), chains_backends::not_built_in(&config)),
+        Err(faults) => (faults.iter().cloned().collect(), Vec::new()),
     };
     let valid = faults.is_empty();
     match format {
@@ -45,7 +48,7 @@ fn validate(file: &Path, format: Output) -> anyhow::Result<Exit> {
                 .into_iter()
                 .map(|f| Fault { key: f.key, message: f.message, suggestion: f.suggestion })
                 .collect();
-            output::json(&Verdict { valid, faults })?;
+            output::json(&Verdict { valid, faults, not_built_in })?;
         }
         Output::Table => {
             for fault in &faults {
@@ -54,6 +57,9 @@ fn validate(file: &Path, format: Output) -> anyhow::Result<Exit> {
             let summary =
                 if valid { "valid".to_owned() } else { format!("{} faults", faults.len()) };
             output::line(format_args!("{}: {}", file.display(), output::verdict(valid, &summary)));
+            for missing in &not_built_in {
+                output::line(format_args!("note: {missing} is not built into this program"));
+            }
         }
     }
     // A configuration that is wrong is what exit code 2 means everywhere.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use chains_signer_x509::{KeyKind, KeyPair};
 use serde::Serialize;
 
@@ -20,6 +20,7 @@ pub(crate) fn run(command: KeysCommand, format: Output) -> anyhow::Result<Exit> 
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Made {
     private_key: PathBuf,
     public_key: PathBuf,
@@ -41,10 +42,11 @@ fn generate(kind: KeyType, prefix: &Path, force: bool, format: Output) -> anyhow
             );
         }
     }
-    let password = keys::password("Password for the new private key: ")?;
+    let password = keys::new_password()?;
     let pair = KeyPair::generate(kind_of(kind)).map_err(settings::report)?;
     let pem = pair.private_pem_encrypted(&password).map_err(settings::report)?;
-    input::write_private(&private_key, &pem, force)?;
+    input::write_private(&private_key, &pem, force)
+        .with_context(|| format!("writing {}", private_key.display()))?;
     input::write(&public_key, &pair.public_pem().map_err(settings::report)?)?;
     let key_id = pair.public_key().id().to_owned();
     match format {
@@ -67,6 +69,7 @@ const fn kind_of(kind: KeyType) -> KeyKind {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Shown {
     key_id: String,
     algorithm: &'static str,
@@ -78,7 +81,7 @@ fn public(key: &Path, format: Output) -> anyhow::Result<Exit> {
     let key = signer.public_key();
     let pem = key.to_pem().map_err(settings::report)?;
     match format {
-        Output::Table => output::raw(pem.as_bytes())?,
+        Output::Table => output::raw(pem.as_bytes()),
         Output::Json => output::json(&Shown {
             key_id: key.id().to_owned(),
             algorithm: key.algorithm().as_str(),

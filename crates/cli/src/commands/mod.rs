@@ -28,7 +28,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "chains", &mut script);
-            crate::output::raw(&script)?;
+            crate::output::raw(&script);
             Ok(Exit::Done)
         }
     }

@@ -1,13 +1,14 @@
 //! `chains sign`: takes runs down the line and tells what came of them.
 
-mod report;
+mod outcome;
+mod setup;
+mod summary;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use anyhow::Context as _;
-use chains_config::{Config, SignerName};
-use chains_core::{Progress, Signer, annotations};
+use chains_config::Config;
+use chains_core::{Progress, annotations};
 use chains_engine::{Engine, Report};
 use chains_tekton::Run;
 use futures_util::stream::{self, StreamExt as _};
@@ -16,22 +17,29 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::args::{Output, SignArgs};
 use crate::output::Exit;
 use crate::runs::{self, Input};
-use crate::{input, keys, output, settings};
+use crate::{input, output};
 
-use report::{RunOutcome, Summary};
+use outcome::RunOutcome;
+use setup::Setup;
+use summary::Summary;
 
 /// From how many runs on a progress bar is worth its lines.
 const MANY: usize = 20;
 
 pub(crate) async fn run(args: SignArgs, format: Output) -> anyhow::Result<Exit> {
-    let config = configuration(&args)?;
-    let Input { runs, unread } = runs::read(&args.inputs.runs)?;
-    // Where nothing can be read, no key is made and nothing is left behind.
-    let (outcomes, public_key) = match runs.as_slice() {
-        [] => (Vec::new(), None),
-        _ => sign_all(runs, &config, &args).await?,
-    };
-    let summary = Summary::new(outcomes, unread, &config, &args, public_key);
+    let setup = Setup::new(&args)?;
+    let Input { runs, unread } = runs::read_but(&args.inputs.runs, Some(&setup.folder))?;
+    let (chosen, mut outcomes) = choose(runs, &setup.config, args.again);
+    // Where there is nothing to sign, no key is made and nothing is left behind.
+    let signing = if chosen.is_empty() { None } else { Some(setup.signing(&args)?) };
+    if let Some(signing) = &signing {
+        outcomes
+            .extend(process(&signing.engine, chosen, usize::from(args.jobs), &setup.folder).await);
+    }
+    outcomes.sort_by_key(|(position, _)| *position);
+    let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+    let key = signing.and_then(|signing| signing.public_key);
+    let summary = Summary::new(outcomes, unread, summary::commands(&setup, &args, key));
     match format {
         Output::Json => output::json(&summary)?,
         Output::Table => summary.print(),
@@ -39,75 +47,68 @@ pub(crate) async fn run(args: SignArgs, format: Output) -> anyhow::Result<Exit> 
     Ok(summary.exit())
 }
 
-async fn sign_all(
+type Positioned<T> = Vec<(usize, T)>;
+
+/// The runs that are to be signed, and why the others are not; each with its place in the input.
+fn choose(
     runs: Vec<Run>,
     config: &Config,
-    args: &SignArgs,
-) -> anyhow::Result<(Vec<RunOutcome>, Option<PathBuf>)> {
-    let (signer, public_key) = signer(args, config)?;
-    let environment = settings::environment(&args.registry, signer)?;
-    let engine = chains_backends::engine(config, &environment).map_err(settings::report)?;
-    let outcomes = process(&engine, runs, usize::from(args.jobs), &args.out_dir).await?;
-    Ok((outcomes, public_key))
-}
-
-/// The given configuration; `--store` replaces every store in it, and without either everything goes into
-/// the output folder.
-fn configuration(args: &SignArgs) -> anyhow::Result<Config> {
-    let mut overrides = vec![("storage.local.path", args.out_dir.display().to_string())];
-    let stores = if args.store.is_empty() && args.config.config.is_empty() {
-        Some("local".to_owned())
-    } else {
-        Some(args.store.join(",")).filter(|stores| !stores.is_empty())
-    };
-    if let Some(stores) = stores {
-        for key in
-            ["artifacts.taskrun.storage", "artifacts.pipelinerun.storage", "artifacts.oci.storage"]
-        {
-            overrides.push((key, stores.clone()));
+    again: bool,
+) -> (Positioned<Run>, Positioned<RunOutcome>) {
+    let mut chosen = Vec::new();
+    let mut skipped = Vec::new();
+    for (position, run) in runs.into_iter().enumerate() {
+        match reason_to_skip(&run, config, again) {
+            None => chosen.push((position, run)),
+            Some(reason) => {
+                skipped.push((position, RunOutcome::skipped(run.reference().clone(), reason)));
+            }
         }
     }
-    settings::configuration(&args.config.config, &overrides)
+    (chosen, skipped)
 }
 
-/// The signer where one is needed, and the file of its public key where there is one.
-fn signer(
-    args: &SignArgs,
-    config: &Config,
-) -> anyhow::Result<(Option<Arc<dyn Signer>>, Option<PathBuf>)> {
-    if !config.signers_in_use().contains(&SignerName::X509) {
-        return Ok((None, None));
+/// What the controller would leave alone is left alone here.
+fn reason_to_skip(run: &Run, config: &Config, again: bool) -> Option<String> {
+    if !run.is_complete() {
+        let why = "still running: its condition Succeeded is neither True nor False";
+        return Some(why.to_owned());
     }
-    let (signer, public_key) = match &args.key {
-        Some(path) => (keys::signer(path)?, keys::public_beside(path)),
-        None => {
-            let (signer, public_key) = keys::of_folder(&args.out_dir)?;
-            (signer, Some(public_key))
-        }
-    };
-    Ok((Some(Arc::new(signer)), public_key))
+    if !config.filter.accepts(run.managed_by()) {
+        let manager = run.managed_by().unwrap_or_default();
+        return Some(format!("managed by {manager}, which `filter.managed-by` does not list"));
+    }
+    let signed = run.reference().annotations.get(annotations::SIGNED);
+    let signed = signed.filter(|value| !again && matches!(value.as_str(), "true" | "failed"))?;
+    Some(format!(
+        "annotated {}: {signed}; use --again to sign it all the same",
+        annotations::SIGNED
+    ))
 }
 
-/// Works on `jobs` runs at once; the outcomes come in the order of the runs.
+/// Works on `jobs` runs at once.
 async fn process(
     engine: &Engine,
-    runs: Vec<Run>,
+    runs: Positioned<Run>,
     jobs: usize,
     folder: &Path,
-) -> anyhow::Result<Vec<RunOutcome>> {
+) -> Positioned<RunOutcome> {
     let bar = progress_bar(runs.len());
-    let work = runs.into_iter().map(|run| {
+    let work = runs.into_iter().map(|(position, run)| {
         let (engine, bar) = (engine.clone(), bar.clone());
         async move {
+            let reference = run.reference().clone();
             // A task of its own: payloads and signatures of many runs use every core.
             let outcome = tokio::spawn(async move { sign_one(&engine, run).await }).await;
             bar.inc(1);
-            outcome.context("signing a run")?
+            let outcome = outcome.unwrap_or_else(|e| RunOutcome::broken(reference, &e.into()));
+            (position, outcome)
         }
     });
-    let outcomes: Vec<_> = stream::iter(work).buffered(jobs).collect().await;
+    let outcomes: Vec<_> = stream::iter(work).buffer_unordered(jobs).collect().await;
     bar.finish_and_clear();
-    outcomes.into_iter().map(|outcome| keep_annotated(outcome?, folder)).collect()
+    let keep = |(position, outcome)| (position, keep_annotated(outcome, folder));
+    outcomes.into_iter().map(keep).collect()
 }
 
 fn progress_bar(runs: usize) -> ProgressBar {
@@ -123,41 +124,45 @@ fn progress_bar(runs: usize) -> ProgressBar {
     bar
 }
 
-async fn sign_one(engine: &Engine, run: Run) -> anyhow::Result<RunOutcome> {
-    if !run.is_complete() {
-        return Ok(RunOutcome::unfinished(run.reference().clone()));
+/// Progress on a run from a file is not taken over: nobody says who wrote it, and stores keep nothing twice.
+async fn sign_one(engine: &Engine, run: Run) -> RunOutcome {
+    let report = engine.process(&run, &Progress::default()).await;
+    match annotated(&run, &report) {
+        Ok(annotated) => RunOutcome::of(report, annotated),
+        Err(error) => RunOutcome::broken(report.run, &error),
     }
-    let report = engine.process(&run, &progress(&run)).await;
-    let annotated = wants_annotations(&report)
-        .then(|| runs::annotated(&run, &report.annotations()))
-        .transpose()?;
-    Ok(RunOutcome::of(report, annotated))
 }
 
-/// What earlier attempts left on the run; what cannot be read is as good as nothing.
-fn progress(run: &Run) -> Progress {
-    let left = run.reference().annotations.get(annotations::PROGRESS);
-    left.and_then(|json| Progress::from_json(json).ok()).unwrap_or_default()
-}
-
-/// Whether a store keeps something on the run itself.
-fn wants_annotations(report: &Report) -> bool {
-    report
-        .annotations()
-        .keys()
-        .any(|key| key.as_str() != annotations::SIGNED && key.as_str() != annotations::PROGRESS)
+/// The run with what stores keep on it, where one does.
+fn annotated(run: &Run, report: &Report) -> anyhow::Result<Option<String>> {
+    let added = report.annotations();
+    let closing = [annotations::SIGNED, annotations::PROGRESS];
+    if added.keys().all(|key| closing.contains(&key.as_str())) {
+        return Ok(None);
+    }
+    runs::annotated(run, &added).map(Some)
 }
 
 /// Writes the run with its annotations into the folder: nobody else owns it here.
-fn keep_annotated(mut outcome: RunOutcome, folder: &Path) -> anyhow::Result<RunOutcome> {
+fn keep_annotated(mut outcome: RunOutcome, folder: &Path) -> RunOutcome {
     if let Some(annotated) = outcome.annotated.take() {
-        let run = &outcome.run;
-        let folder = folder.join("runs");
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("making the folder {}", folder.display()))?;
-        let path = folder.join(format!("{}-{}.json", run.kind.as_lower(), run.uid));
-        input::write(&path, &annotated)?;
-        outcome.annotated_run = Some(path);
+        match write_annotated(&outcome, folder, &annotated) {
+            Ok(path) => outcome.annotated_run = Some(path),
+            Err(error) => outcome.fail(&error),
+        }
     }
-    Ok(outcome)
+    outcome
+}
+
+fn write_annotated(
+    outcome: &RunOutcome,
+    folder: &Path,
+    annotated: &str,
+) -> anyhow::Result<std::path::PathBuf> {
+    let folder = folder.join("runs");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("making the folder {}", folder.display()))?;
+    let path = folder.join(format!("{}-{}.json", outcome.run.kind.as_lower(), outcome.run.uid));
+    input::write(&path, annotated)?;
+    Ok(path)
 }

@@ -34,7 +34,7 @@ fn json_output_is_one_document() {
     let said = scene.run(&["sign", "run.yaml", "--output", "json"]).expect(0).json();
     let run = &said["runs"][0];
     assert_eq!(run["kind"], "TaskRun");
-    assert_eq!(run["signed"], true);
+    assert_eq!(run["status"], "signed");
     assert_eq!(run["targets"][0]["format"], "in-toto");
     assert_eq!(run["targets"][1]["shortKey"], "b1ecbb5bf11b");
     assert_eq!(run["targets"][1]["stores"][0]["outcome"], "stored");
@@ -108,10 +108,134 @@ fn unsigned_statements_are_kept_where_that_can_be() {
     let unsigned = ["-c", "artifacts.taskrun.signer=none", "-c", "artifacts.oci.storage="];
     let mut args = vec!["sign", "run.yaml", "-c", "artifacts.taskrun.storage=local"];
     args.extend(unsigned);
-    scene.run(&args).expect(0).says("stored");
+    scene.run(&args).expect(0).says("0 signed").says("1 stored without a signature");
     assert_eq!(scene.find("chains-out", ".json").len(), 1);
     args[3] = "artifacts.taskrun.storage=oci";
     scene.run(&args).expect(2).says("oci");
+}
+
+#[test]
+fn what_is_stored_nowhere_is_not_called_signed() {
+    let scene = Scene::signed();
+    let no_image = TASK_RUN.replace("IMAGE_", "OTHER_");
+    scene.write("run.yaml", no_image);
+    let args = ["sign", "run.yaml", "--store", "oci", "--key", "chains-out/chains.key"];
+    let said = scene.run(&args).expect(0).says("0 signed").says("1 with nothing to store");
+    assert!(!said.out.contains("Verify it with"), "{}", said.out);
+    let disabled =
+        ["taskrun", "pipelinerun", "oci"].map(|kind| format!("artifacts.{kind}.storage="));
+    let mut args = vec!["sign", "run.yaml"];
+    disabled.iter().for_each(|setting| args.extend(["-c", setting]));
+    scene.run(&args).expect(0).says("the configuration stores nothing of it");
+}
+
+#[test]
+fn a_key_that_was_made_on_the_spot_signs_nothing_that_leaves_the_folder() {
+    let scene = Scene::new();
+    scene.write("run.yaml", TASK_RUN);
+    scene.run(&["sign", "run.yaml", "--store", "oci"]).expect(2).says("--key");
+    assert!(!scene.path("chains-out").exists());
+    scene.run(&["sign", "run.yaml", "--store", ""]).expect(2).says("--store");
+}
+
+#[test]
+fn the_folder_of_the_configuration_is_used() {
+    let scene = Scene::new();
+    scene.write("run.yaml", TASK_RUN);
+    let config = ["-c", "storage.local.path=wanted", "-c", "artifacts.taskrun.storage=local"];
+    let mut args = vec!["sign", "run.yaml", "-c", "artifacts.oci.storage="];
+    args.extend(config);
+    scene.run(&args).expect(0).says("chains verify wanted");
+    assert!(scene.path("wanted/chains.pub").exists() && !scene.path("chains-out").exists());
+    args.extend(["--out-dir", "other"]);
+    scene.run(&args).expect(0).says("chains verify other");
+}
+
+#[test]
+fn what_the_controller_would_leave_alone_is_left_alone() {
+    let scene = Scene::new();
+    let signed = TASK_RUN.replace(
+        "    pipeline.tekton.dev/release: v1.6.0",
+        "    pipeline.tekton.dev/release: v1.6.0\n    chains.tekton.dev/signed: \"true\"",
+    );
+    scene.write("run.yaml", signed);
+    scene.run(&["sign", "run.yaml"]).expect(0).says("1 skipped").says("--again");
+    scene.run(&["sign", "run.yaml", "--again"]).expect(0).says("1 signed");
+    scene.write(
+        "run.yaml",
+        TASK_RUN.replace("\nspec:", "\nspec:\n  managedBy: someone.example.com"),
+    );
+    scene.run(&["sign", "run.yaml"]).expect(0).says("someone.example.com").says("1 skipped");
+    let accept = "filter.managed-by=someone.example.com";
+    let stores = "artifacts.taskrun.storage=local";
+    let images = "artifacts.oci.storage=local";
+    let args = ["sign", "run.yaml", "-c", accept, "-c", stores, "-c", images];
+    scene.run(&args).expect(0).says("1 signed");
+}
+
+#[test]
+fn one_runs_failure_is_told_among_the_others() {
+    let scene = Scene::signed();
+    scene.write("chains-out/runs", "a file where a folder should be");
+    let args = ["sign", "run.yaml", "--store", "local,tekton", "-o", "json"];
+    let said = scene.run(&args).expect(1).json();
+    assert_eq!(said["runs"][0]["status"], "failed");
+    assert!(said["runs"][0]["reason"].as_str().unwrap().contains("chains-out/runs"));
+    assert_eq!(said["runs"][0]["targets"][0]["stores"][0]["store"], "local");
+}
+
+#[test]
+fn children_that_could_not_be_looked_into_are_told() {
+    let scene = Scene::new();
+    let pipeline = json!({
+        "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+        "metadata": {"name": "release", "namespace": "default", "uid": "5f0e"},
+        "status": {
+            "conditions": [{"type": "Succeeded", "status": "True"}],
+            "childReferences": [
+                {"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": "gone", "pipelineTaskName": "a"},
+                {"apiVersion": "example.dev/v1", "kind": "CustomRun", "name": "custom", "pipelineTaskName": "b"}
+            ]
+        }
+    });
+    scene.write("run.json", pipeline.to_string());
+    scene.run(&["sign", "run.json"]).expect(0).says("1 signed").says("gone").says("custom");
+}
+
+#[test]
+fn several_first_uses_at_once_share_one_key() {
+    let scene = Scene::new();
+    scene.write("run.yaml", TASK_RUN);
+    std::thread::scope(|scope| {
+        let all: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| scene.run(&["sign", "run.yaml"]))).collect();
+        for said in all {
+            said.join().unwrap().expect(0);
+        }
+    });
+    scene.run(&["verify", "chains-out", "--key", "chains-out/chains.pub"]).expect(0);
+}
+
+#[test]
+fn signing_a_folder_leaves_out_what_was_written_into_it() {
+    let scene = Scene::signed();
+    scene.run(&["sign", ".", "--store", "local,tekton"]).expect(0).says("1 signed");
+    scene.run(&["sign", "."]).expect(0).says("1 signed, 0 failed, 0 skipped");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_told() {
+    let scene = Scene::signed();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_chains"))
+        .args(["explain", "run.yaml"])
+        .current_dir(scene.path(""))
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("writing to standard output"));
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! From the command line to an engine: configuration, output folder, key.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::bail;
+use chains_config::{Config, SignerName, StorageName};
+use chains_core::Signer;
+use chains_engine::Engine;
+
+use crate::args::SignArgs;
+use crate::{keys, settings};
+
+/// The stores that keep everything in the output folder.
+const HERE: [StorageName; 2] = [StorageName::Local, StorageName::Tekton];
+
+/// What is to be done, before anything is.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    /// Of the store `local`, of new keys, of annotated runs.
+    pub(crate) folder: PathBuf,
+}
+
+/// What it is done with.
+#[derive(Debug)]
+pub(crate) struct Signing {
+    pub(crate) engine: Engine,
+    /// As an argument of `chains verify --key`.
+    pub(crate) public_key: Option<String>,
+}
+
+impl Setup {
+    pub(crate) fn new(args: &SignArgs) -> anyhow::Result<Self> {
+        let config = configuration(args)?;
+        let folder = config.storage.local.path.clone();
+        Ok(Self { config, folder })
+    }
+
+    /// Loads or makes the key, and builds the engine.
+    pub(crate) fn signing(&self, args: &SignArgs) -> anyhow::Result<Signing> {
+        let (signer, public_key) = self.signer(args)?;
+        let environment = settings::environment(&args.registry, signer)?;
+        let engine =
+            chains_backends::engine(&self.config, &environment).map_err(settings::report)?;
+        Ok(Signing { engine, public_key })
+    }
+
+    fn signer(&self, args: &SignArgs) -> anyhow::Result<(Option<Arc<dyn Signer>>, Option<String>)> {
+        if !self.config.signers_in_use().contains(&SignerName::X509) {
+            return Ok((None, None));
+        }
+        let (signer, public_key) = match &args.key {
+            Some(path) => {
+                let signer = keys::signer(path)?;
+                let public = keys::public_beside(path, signer.public_key());
+                let private = settings::quoted(&path.display().to_string());
+                let shown = || format!("<(chains keys public --key {private})");
+                (signer, public.map_or_else(shown, |path| argument(&path)))
+            }
+            None => {
+                self.check_stays_here()?;
+                let (signer, public) = keys::of_folder(&self.folder)?;
+                (signer, argument(&public))
+            }
+        };
+        Ok((Some(Arc::new(signer)), Some(public_key)))
+    }
+
+    /// A key that was made on the spot signs nothing that leaves the folder: nobody could trust it.
+    fn check_stays_here(&self) -> anyhow::Result<()> {
+        let stores = self.config.storages_in_use();
+        match stores.iter().find(|store| !HERE.contains(store)) {
+            None => Ok(()),
+            Some(store) => {
+                bail!("signing into the store `{store}` needs a key: give it with --key")
+            }
+        }
+    }
+}
+
+fn argument(path: &Path) -> String {
+    settings::quoted(&path.display().to_string())
+}
+
+/// The given configuration; `--store` replaces the stores of what it enables, `--out-dir` the folder. Without
+/// configuration and stores everything goes into the folder.
+fn configuration(args: &SignArgs) -> anyhow::Result<Config> {
+    if args.store.iter().any(|store| store.trim().is_empty()) {
+        bail!("--store: name at least one of local, oci, tekton");
+    }
+    let given = &args.config.config;
+    let mut overrides = Vec::new();
+    if let Some(folder) = &args.out_dir {
+        overrides.push(("storage.local.path", folder.display().to_string()));
+    }
+    let stores = match (args.store.as_slice(), given.as_slice()) {
+        ([], []) => "local".to_owned(),
+        ([], _) => return settings::configuration(given, &overrides),
+        (stores, _) => stores.join(","),
+    };
+    // What the configuration disables stays disabled; where it has faults, they are told below.
+    let before = settings::configuration(given, &[]).ok();
+    let keys =
+        ["artifacts.taskrun.storage", "artifacts.pipelinerun.storage", "artifacts.oci.storage"];
+    let enabled = before.map_or([true; 3], |config| {
+        let artifacts = &config.artifacts;
+        [&artifacts.taskrun, &artifacts.pipelinerun, &artifacts.oci].map(|a| !a.storage.is_empty())
+    });
+    let enabled = keys.into_iter().zip(enabled).filter(|(_, enabled)| *enabled);
+    overrides.extend(enabled.map(|(key, _)| (key, stores.clone())));
+    settings::configuration(given, &overrides)
+}
