@@ -16,6 +16,9 @@ pub struct Environment {
     pub registry_credentials: Arc<dyn RegistryCredentials>,
     /// Registry hosts, with their port if any, where plain HTTP and unverified certificates are fine.
     pub insecure_registries: Vec<String>,
+    /// Whether registries on this machine may be spoken to over plain HTTP, without credentials: for
+    /// programs of one user, not for servers, where names of images come from whoever wrote the run.
+    pub allow_loopback_http: bool,
     /// PEM files of certificate authorities to trust besides the system's.
     pub ca_files: Vec<PathBuf>,
     /// Timeouts and retries of every backend.
@@ -30,6 +33,7 @@ impl Environment {
             x509: None,
             registry_credentials: Arc::new(Keyring::default()),
             insecure_registries: Vec::new(),
+            allow_loopback_http: false,
             ca_files: Vec::new(),
             policy: Policy::default(),
         }

@@ -30,6 +30,7 @@ fn oci(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
         repository: section.repository.clone(),
         insecure: section.insecure,
         insecure_hosts: environment.insecure_registries.clone(),
+        allow_loopback_http: environment.allow_loopback_http,
         encoding: match section.encoding {
             EncodingFormat::SigstoreBundle => Encoding::SigstoreBundle,
             _ => Encoding::Dsse,

@@ -50,6 +50,7 @@ pub(crate) fn environment(
         x509,
         registry_credentials: Arc::new(keyring()?),
         insecure_registries: registry.insecure_registry.clone(),
+        allow_loopback_http: true,
         ca_files: registry.ca_file.clone(),
         ..Environment::anonymous()
     })
@@ -72,6 +73,7 @@ pub(crate) fn oci_options(
     Ok(OciOptions {
         repository,
         insecure_hosts: registry.insecure_registry.clone(),
+        allow_loopback_http: true,
         ca_files: registry.ca_file.clone(),
         ..OciOptions::default()
     })

@@ -32,13 +32,17 @@ pub struct OciOptions {
     /// Where all records go, whatever image they are about (`storage.oci.repository`);
     /// unset: beside the image.
     pub repository: Option<ImageName>,
-    /// Do without TLS, or with certificates that do not verify, at every registry
-    /// (`storage.oci.repository.insecure`). This alone sends no credential over plain HTTP, except to
-    /// the registry of `repository`.
+    /// Do without TLS, or with certificates that do not verify (`storage.oci.repository.insecure`): at the
+    /// registry of `repository`, credentials included; where there is no `repository`, at every registry for which
+    /// there is no credential.
     pub insecure: bool,
     /// Hosts, with their port if any, where plain HTTP and certificates that do not verify are fine,
     /// credentials included.
     pub insecure_hosts: Vec<String>,
+    /// Speak plain HTTP, without credentials, to registries on this machine (`localhost`, 127.0.0.0/8, `::1`)
+    /// that speak no TLS. Off by default: names of images come from whoever wrote the run, and
+    /// on a server other programs listen there.
+    pub allow_loopback_http: bool,
     /// The layout.
     pub encoding: Encoding,
     /// PEM files with certificate authorities to trust beside the system's.
@@ -58,6 +62,7 @@ impl Default for OciOptions {
             repository: None,
             insecure: false,
             insecure_hosts: Vec::new(),
+            allow_loopback_http: false,
             encoding: Encoding::Dsse,
             ca_files: Vec::new(),
             connect_timeout: Duration::from_secs(10),

@@ -29,7 +29,9 @@ const PARALLEL: usize = 8;
 ///   ([`OciOptions::settle`]) and done anew if it was undone. What another writer undoes later than
 ///   that is lost; it must have taken longer than the wait between reading the tag and writing it.
 /// - A credential is shown to the registry it was issued for and to the token endpoint that this registry
-///   names, and to nobody over plain HTTP unless the host is named in [`OciOptions::insecure_hosts`].
+///   names, and to nobody over plain HTTP or with a certificate that does not verify unless the host is named in
+///   [`OciOptions::insecure_hosts`], or is the registry of [`OciOptions::repository`] with
+///   [`OciOptions::insecure`].
 #[derive(Debug)]
 pub struct OciStore {
     options: OciOptions,
@@ -42,13 +44,19 @@ impl OciStore {
     /// A store with these options, which asks `credentials` for each repository.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] where a file of certificates cannot be read;
+    /// [`ErrorKind::Configuration`] where a file of certificates cannot be read, or the repository has a scheme;
     /// [`ErrorKind::Unsupported`] where the encoding is not supported.
     pub fn new(options: OciOptions, credentials: Arc<dyn RegistryCredentials>) -> Result<Self> {
         if options.encoding != Encoding::Dsse {
             let what = "setting up the oci store";
             let why = "the encoding `sigstore-bundle` is not supported yet: use `dsse`";
             return Err(Fault::new(ErrorKind::Unsupported, what, why).into());
+        }
+        if let Some(name) = &options.repository {
+            check_registry(name).map_err(|why| {
+                let what = format!("setting up the oci store for {name}");
+                Fault::new(ErrorKind::Configuration, what, why)
+            })?;
         }
         let registries = Registries::new(&options)?;
         let tags = Tags::new(options.settle);
@@ -100,6 +108,9 @@ impl OciStore {
 
     /// The repository with the credential for it.
     async fn repository(&self, run: Option<&RunRef>, name: &ImageName) -> Result<Repository> {
+        check_registry(name).map_err(|why| {
+            Fault::new(ErrorKind::InvalidInput, format!("reaching the repository {name}"), why)
+        })?;
         let credential =
             self.credentials.credential(run, name.registry(), name.repository()).await?;
         Ok(self.registries.repository(name, credential))
@@ -133,12 +144,17 @@ impl OciStore {
     async fn put_at_subjects(&self, record: &Record, layer: &NewLayer) -> Result<Outcome> {
         let (images, others) = images(&record.payload.subjects);
         if images.is_empty() {
-            let why =
-                if others.is_empty() { "there is none".to_owned() } else { others.join(", ") };
+            let why = if others.is_empty() { "there is none".to_owned() } else { told(&others) };
             return Ok(Outcome::Skipped(format!("no subject is an image in a registry: {why}")));
         }
-        for why in &others {
-            tracing::debug!(run = %record.run, why, "not an image, so no attestation in a registry");
+        // The outcome tells where the attestation is, and has no place for where it is not.
+        for Other { subject, why } in &others {
+            tracing::info!(
+                run = %record.run,
+                subject,
+                why,
+                "the subject is not an image in a registry: it gets no attestation there"
+            );
         }
         let mut puts = Vec::new();
         for image in &images {
@@ -167,7 +183,7 @@ impl Store for OciStore {
                     "the payload of the format `{}` is no attestation, and registries hold only those",
                     record.payload.format
                 );
-                return Ok(Outcome::Skipped(why));
+                return Err(unsupported(record, &why));
             }
             Err(Odd::Unsigned) => return Err(unsupported(record, "it is not signed")),
             Err(Odd::EnvelopedImage) => {
@@ -202,18 +218,41 @@ impl ReadBack for OciStore {
     }
 }
 
-/// The images among subjects, each once, and why the others are none.
-fn images(subjects: &[Subject]) -> (Vec<ImageDigest>, Vec<String>) {
+/// A subject that is no image, and why not.
+struct Other<'a> {
+    subject: &'a str,
+    why: String,
+}
+
+fn told(others: &[Other<'_>]) -> String {
+    let one = |other: &Other<'_>| format!("{:?} {}", other.subject, other.why);
+    others.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The images among subjects, each once, and the others.
+fn images(subjects: &[Subject]) -> (Vec<ImageDigest>, Vec<Other<'_>>) {
     let mut images = Vec::new();
     let mut others = Vec::new();
     for subject in subjects {
         match subjects::image(subject) {
             Ok(image) if images.contains(&image) => {}
             Ok(image) => images.push(image),
-            Err(why) => others.push(why),
+            Err(why) => others.push(Other { subject: &subject.name, why }),
         }
     }
     (images, others)
+}
+
+/// Why a name leads nowhere whose registry ends with a colon: a scheme is read as such a registry, as the registries'
+/// own tools do.
+fn check_registry(name: &ImageName) -> Result<(), String> {
+    match name.registry().strip_suffix(':') {
+        Some(scheme) if name.repository().starts_with('/') => {
+            Err(format!("the name has a scheme: write it without `{scheme}://`"))
+        }
+        Some(_) => Err("there is no port after the colon of its registry".to_owned()),
+        None => Ok(()),
+    }
 }
 
 /// One outcome of several: the places, or what failed where.

@@ -2,7 +2,7 @@
 
 use chains_core::{Digest, DigestAlgorithm, ImageDigest, Subject};
 
-/// The image that a subject is, or why it is none.
+/// The image that a subject is, or why it is none, to be read after its name.
 ///
 /// An image's name begins with its registry: what names no registry (`app.jar`) would else be taken for an
 /// image of Docker Hub.
@@ -11,22 +11,21 @@ pub(crate) fn image(subject: &Subject) -> Result<ImageDigest, String> {
     if name.contains("://")
         || ["pkg:", "git+", "urn:"].iter().any(|scheme| name.starts_with(scheme))
     {
-        return Err(format!("{name:?} is an address of another kind"));
+        return Err("is an address of another kind".to_owned());
     }
     let Some(hex) = subject.digest.get(DigestAlgorithm::Sha256.as_str()) else {
-        return Err(format!("{name:?} has no sha256 digest"));
+        return Err("has no sha256 digest".to_owned());
     };
     let host = name.split_once('/').map(|(host, _)| host);
     if host.is_some_and(|host| host.ends_with(':')) {
-        return Err(format!("{name:?} is an address of another kind"));
+        return Err("is an address of another kind".to_owned());
     }
     if !host.is_some_and(|host| host == "localhost" || host.contains(['.', ':'])) {
-        return Err(format!("{name:?} names no registry"));
+        return Err("names no registry".to_owned());
     }
-    let digest = Digest::new(DigestAlgorithm::Sha256, hex).map_err(|e| format!("{name:?}: {e}"))?;
-    format!("{name}@{digest}")
-        .parse()
-        .map_err(|e| format!("{name:?} is not the name of an image: {e}"))
+    let digest =
+        Digest::new(DigestAlgorithm::Sha256, hex).map_err(|e| format!("has an odd digest: {e}"))?;
+    format!("{name}@{digest}").parse().map_err(|e| format!("is not the name of an image: {e}"))
 }
 
 #[cfg(test)]
@@ -52,27 +51,23 @@ mod tests {
         check("localhost:5000/app", &good, Ok("localhost:5000/app"));
         check("localhost/app", &good, Ok("localhost/app"));
         check("[::1]:5000/app", &good, Ok("[::1]:5000/app"));
-        check("app.jar", &good, Err("\"app.jar\" names no registry"));
-        check("target/app.jar", &good, Err("\"target/app.jar\" names no registry"));
-        check(
-            "git+https://github.com/a/b",
-            &good,
-            Err("\"git+https://github.com/a/b\" is an address of another kind"),
-        );
-        check("pkg:maven/a/b@1", &good, Err("\"pkg:maven/a/b@1\" is an address of another kind"));
-        check("gcr.io/a/b", &[("sha1", "ab")], Err("\"gcr.io/a/b\" has no sha256 digest"));
+        check("app.jar", &good, Err("names no registry"));
+        check("target/app.jar", &good, Err("names no registry"));
+        check("git+https://github.com/a/b", &good, Err("is an address of another kind"));
+        check("pkg:maven/a/b@1", &good, Err("is an address of another kind"));
+        check("gcr.io/a/b", &[("sha1", "ab")], Err("has no sha256 digest"));
         check(
             "gcr.io/a/b",
             &[("sha256", "ab")],
-            Err("\"gcr.io/a/b\": a sha256 digest has 64 hex digits, not 2"),
+            Err("has an odd digest: a sha256 digest has 64 hex digits, not 2"),
         );
         check(
             "gcr.io/A/b",
             &good,
             Err(
-                "\"gcr.io/A/b\" is not the name of an image: repository \"A/b\" holds 'A', allowed are a-z 0-9 _ - . /",
+                "is not the name of an image: repository \"A/b\" holds 'A', allowed are a-z 0-9 _ - . /",
             ),
         );
-        check("", &good, Err("\"\" names no registry"));
+        check("", &good, Err("names no registry"));
     }
 }

@@ -71,18 +71,17 @@ impl Answer {
             .is_ok_and(|envelope| envelope.errors.iter().any(missing))
     }
 
-    /// The codes and messages of the specification's error, else the beginning of the body if it is text.
+    /// The codes and messages of the specification's error. Nothing else is told: what answers may be another
+    /// service than a registry, and those who read the error may have no business with what it says.
     fn told(&self) -> String {
-        let text = match serde_json::from_slice::<OciEnvelope>(&self.body) {
-            Ok(envelope) => {
-                let one = |e: &OciError| match code(&e.code) {
-                    code if e.message.is_empty() => code,
-                    code => format!("{code} ({})", e.message),
-                };
-                envelope.errors.iter().map(one).collect::<Vec<_>>().join(", ")
-            }
-            Err(_) => String::from_utf8_lossy(&self.body).into_owned(),
+        let Ok(envelope) = serde_json::from_slice::<OciEnvelope>(&self.body) else {
+            return String::new();
         };
+        let one = |e: &OciError| match code(&e.code) {
+            code if e.message.is_empty() => code,
+            code => format!("{code} ({})", e.message),
+        };
+        let text = envelope.errors.iter().map(one).collect::<Vec<_>>().join(", ");
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
     }

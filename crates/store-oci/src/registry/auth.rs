@@ -16,7 +16,7 @@ use url::form_urlencoded::Serializer;
 use super::answer::Answer;
 use super::challenge::Challenge;
 use super::http::{self, Http};
-use super::policy::authority;
+use super::policy::{Caller, authority};
 use super::throttle::Again;
 use crate::fault::{Fault, Result};
 
@@ -73,6 +73,10 @@ impl Auth {
 
     pub(super) const fn credential(&self) -> Option<&RegistryCredential> {
         self.credential.as_ref()
+    }
+
+    pub(super) const fn caller(&self) -> Caller {
+        Caller::of(self.credential.as_ref())
     }
 
     /// Whether what is shown is fetched and may end, unlike a password.
@@ -170,7 +174,7 @@ impl Auth {
     ) -> Result<Token> {
         let what = format!("fetching a token for {} from {}", self.registry, endpoint.host());
         http.policy
-            .may_visit(origin, endpoint.realm)
+            .may_visit(origin, endpoint.realm, self.caller())
             .map_err(|why| Fault::new(ErrorKind::Unauthorized, what.clone(), why))?;
         if self.credential.is_some() {
             self.check_carries(http, endpoint.realm)?;
@@ -201,7 +205,7 @@ impl Auth {
         endpoint: &Endpoint<'_>,
         scope: &str,
     ) -> Result<RequestBuilder> {
-        let client = http.client(endpoint.realm)?;
+        let client = http.client(endpoint.realm, self.caller())?;
         if let Some(RegistryCredential::IdentityToken(token)) = &self.credential {
             // https://distribution.github.io/distribution/spec/auth/oauth/
             let mut form = Serializer::new(String::new());

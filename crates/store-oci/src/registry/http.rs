@@ -6,7 +6,7 @@ use std::time::Duration;
 use chains_core::ErrorKind;
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
 
-use super::policy::{Policy, Security, authority};
+use super::policy::{Caller, Policy, Security, authority};
 use super::throttle::{self, Again, Next};
 use crate::OciOptions;
 use crate::fault::{Fault, Result};
@@ -53,14 +53,24 @@ impl Http {
     }
 
     /// The client for an address. It follows no redirects: that is for those who know what may go where.
-    pub(super) fn client(&self, url: &Url) -> Result<&Client> {
-        let verify = self.policy.security(&authority(url)) != Security::Unverified;
+    pub(super) fn client(&self, url: &Url, caller: Caller) -> Result<&Client> {
+        let verify = self.policy.security(&authority(url), caller) != Security::Unverified;
         let slot = if verify { &self.verified } else { &self.unverified };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
         let client = self.build(verify)?;
         Ok(slot.get_or_init(|| client))
+    }
+
+    /// A failure with what the operator may have expected to be allowed, where that is why nobody answered.
+    pub(super) fn hinted(&self, authority: &str, caller: Caller, fault: Fault) -> Fault {
+        match self.policy.hint(authority, caller) {
+            Some(hint) if fault.kind == ErrorKind::Unavailable => {
+                Fault { why: format!("{} ({hint})", fault.why), ..fault }
+            }
+            _ => fault,
+        }
     }
 
     fn build(&self, verify: bool) -> Result<Client> {

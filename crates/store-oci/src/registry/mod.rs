@@ -22,7 +22,7 @@ use chains_core::{ImageName, RegistryCredential};
 
 use self::http::Http;
 use self::origin::Origin;
-use self::policy::Policy;
+use self::policy::{Caller, Policy};
 pub(crate) use self::repository::{Access, Put, Repository};
 use self::session::Session;
 pub(crate) use self::throttle::jitter;
@@ -36,7 +36,8 @@ const MAX_SESSIONS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Registries {
     http: Arc<Http>,
-    known: Mutex<HashMap<String, Known>>,
+    /// What may be found out without a credential says nothing about how one with a credential may speak to it.
+    known: Mutex<HashMap<(String, Caller), Known>>,
 }
 
 #[derive(Debug)]
@@ -63,8 +64,9 @@ impl Registries {
 
     fn session(&self, registry: &str, credential: Option<RegistryCredential>) -> Arc<Session> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = all.entry(registry.to_owned()).or_insert_with(|| Known {
-            origin: Arc::new(Origin::new(registry)),
+        let caller = Caller::of(credential.as_ref());
+        let known = all.entry((registry.to_owned(), caller)).or_insert_with(|| Known {
+            origin: Arc::new(Origin::new(registry, caller)),
             sessions: Vec::new(),
         });
         let at = known.sessions.iter().position(|session| session.is_for(credential.as_ref()));

@@ -5,19 +5,20 @@ use reqwest::Url;
 use tokio::sync::OnceCell;
 
 use super::http::Http;
-use super::policy::Security;
+use super::policy::{Caller, Security};
 use crate::fault::{Fault, Result};
 
 /// A registry and, once it was tried, how it is spoken to.
 #[derive(Debug)]
 pub(super) struct Origin {
     registry: String,
+    caller: Caller,
     found: OnceCell<Url>,
 }
 
 impl Origin {
-    pub(super) fn new(registry: &str) -> Self {
-        Self { registry: registry.to_owned(), found: OnceCell::new() }
+    pub(super) fn new(registry: &str, caller: Caller) -> Self {
+        Self { registry: registry.to_owned(), caller, found: OnceCell::new() }
     }
 
     pub(super) fn registry(&self) -> &str {
@@ -36,17 +37,18 @@ impl Origin {
                 .map_err(|e| Fault::new(ErrorKind::InvalidInput, what.clone(), e.to_string()))
         };
         let https = root("https")?;
-        if http.policy.security(&self.registry) == Security::Verified {
+        if http.policy.security(&self.registry, self.caller) == Security::Verified {
             return Ok(https);
         }
-        let Err(tls) = probe(http, &https).await else {
+        let Err(tls) = probe(http, &https, self.caller).await else {
             return Ok(https);
         };
         if !speaks_no_tls(&tls) {
-            return Err(Fault::from_reqwest(&what, tls));
+            let fault = Fault::from_reqwest(&what, tls);
+            return Err(http.hinted(&self.registry, self.caller, fault));
         }
         let plain = root("http")?;
-        match probe(http, &plain).await {
+        match probe(http, &plain, self.caller).await {
             Ok(()) => {
                 tracing::debug!(
                     registry = self.registry,
@@ -60,10 +62,10 @@ impl Origin {
 }
 
 /// Any answer will do: who asks for credentials is there.
-async fn probe(http: &Http, root: &Url) -> Result<(), reqwest::Error> {
+async fn probe(http: &Http, root: &Url, caller: Caller) -> Result<(), reqwest::Error> {
     let mut url = root.clone();
     url.set_path("/v2/");
-    match http.client(&url) {
+    match http.client(&url, caller) {
         Ok(client) => client.get(url).send().await.map(drop),
         // Without certificate authorities there is no TLS; it is told when TLS is spoken in earnest.
         Err(_) => Ok(()),

@@ -3,9 +3,12 @@
 //! | registry | TLS | credential |
 //! |---|---|---|
 //! | any | required, certificate verified | over TLS |
-//! | loopback | tried first; plain HTTP where TLS is not spoken there | over TLS |
-//! | all, with `insecure` | tried first, certificate not verified; else plain HTTP | over TLS |
-//! | named as insecure | tried first, certificate not verified; else plain HTTP | both |
+//! | loopback, with `allow_loopback_http` | tried first, certificate verified; else plain HTTP | over TLS |
+//! | named as insecure, or of `repository` with `insecure` | tried first, certificate not verified; else plain HTTP | both |
+//! | any, with `insecure` and no `repository`, and no credential for it | tried first, certificate not verified; else plain HTTP | there is none |
+//!
+//! Who has a credential is held to verified certificates whatever `insecure` says: a registry asks for the
+//! credential when it likes, and so does whoever is in between. Only hosts that the operator named are excepted.
 //!
 //! A credential goes to the registry it was issued for, and to the token endpoint that this registry names,
 //! as the [token specification][token] demands: over TLS, or where that very host is named as insecure.
@@ -18,9 +21,28 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use chains_core::RegistryCredential;
 use reqwest::Url;
 
 use crate::OciOptions;
+
+/// Whether there is a credential that the other side may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Caller {
+    /// There is none to lose.
+    Anonymous,
+    /// There is one.
+    Credentialed,
+}
+
+impl Caller {
+    pub(super) const fn of(credential: Option<&RegistryCredential>) -> Self {
+        match credential {
+            Some(_) => Self::Credentialed,
+            None => Self::Anonymous,
+        }
+    }
+}
 
 /// How a host may be spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +57,9 @@ pub(super) enum Security {
 
 #[derive(Debug)]
 pub(super) struct Policy {
+    /// Anonymous callers do without verified certificates at every host.
     insecure: bool,
+    loopback_http: bool,
     named: HashSet<String>,
 }
 
@@ -46,7 +70,8 @@ impl Policy {
         if let (true, Some(repository)) = (options.insecure, &options.repository) {
             named.insert(host_name(repository.registry()));
         }
-        Self { insecure: options.insecure, named }
+        let insecure = options.insecure && options.repository.is_none();
+        Self { insecure, loopback_http: options.allow_loopback_http, named }
     }
 
     /// Whether the operator named it as insecure; a name without port is for all ports of the host.
@@ -55,23 +80,43 @@ impl Policy {
         self.named.contains(&authority) || self.named.contains(host_of(&authority))
     }
 
-    pub(super) fn security(&self, authority: &str) -> Security {
-        if self.insecure || self.is_named(authority) {
+    pub(super) fn security(&self, authority: &str, caller: Caller) -> Security {
+        if self.is_named(authority) || (self.insecure && caller == Caller::Anonymous) {
             Security::Unverified
-        } else if is_loopback(host_of(authority)) {
+        } else if self.loopback_http && is_loopback(host_of(authority)) {
             Security::Loopback
         } else {
             Security::Verified
         }
     }
 
-    /// Whether a credential may go to this address.
+    /// What the operator may have expected to be allowed at a host that could not be reached.
+    pub(super) fn hint(&self, authority: &str, caller: Caller) -> Option<&'static str> {
+        if self.is_named(authority) {
+            None
+        } else if self.insecure {
+            (caller == Caller::Credentialed).then_some(
+                "there is a credential for it, so its certificate must verify unless the host is named as insecure",
+            )
+        } else {
+            (is_loopback(host_of(authority)) && !self.loopback_http).then_some(
+                "plain HTTP is not used on this machine unless that is allowed or the host is named as insecure",
+            )
+        }
+    }
+
+    /// Whether a credential may go to this address, which [`Caller::Credentialed`] speaks to.
     pub(super) fn may_carry_credential(&self, url: &Url) -> bool {
         url.scheme() == "https" || self.is_named(&authority(url))
     }
 
     /// Whether a registry at `origin` may send us to `target`; why not, if not.
-    pub(super) fn may_visit(&self, origin: &Url, target: &Url) -> Result<(), String> {
+    pub(super) fn may_visit(
+        &self,
+        origin: &Url,
+        target: &Url,
+        caller: Caller,
+    ) -> Result<(), String> {
         let to = authority(target);
         if !matches!(target.scheme(), "http" | "https") {
             return Err(format!("{to} is to be spoken to by {:?}", target.scheme()));
@@ -80,7 +125,7 @@ impl Policy {
         let plain_is_fine = if same {
             origin.scheme() == "http"
         } else {
-            self.security(&to) == Security::Unverified
+            self.security(&to, caller) == Security::Unverified
         };
         if target.scheme() == "http" && !plain_is_fine {
             return Err(format!("{to} is to be reached over plain HTTP"));
@@ -155,6 +200,7 @@ mod tests {
             insecure,
             repository: repository.map(|name| name.parse().expect("a name")),
             insecure_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            allow_loopback_http: true,
             ..OciOptions::default()
         })
     }
@@ -162,7 +208,7 @@ mod tests {
     #[test]
     fn security_is_by_host_and_by_what_the_operator_says() {
         let check = |policy: &Policy, host: &str, expect: Security, over_http: bool| {
-            assert_eq!(policy.security(host), expect, "{host}");
+            assert_eq!(policy.security(host, Caller::Credentialed), expect, "{host}");
             let url = Url::parse(&format!("http://{host}/")).expect("an address");
             assert_eq!(policy.may_carry_credential(&url), over_http, "{host}");
             let url = Url::parse(&format!("https://{host}/")).expect("an address");
@@ -185,8 +231,36 @@ mod tests {
         }
         let insecure = policy(true, Some("gcr.io/signatures"), &[]);
         check(&insecure, "gcr.io", Security::Unverified, true);
-        check(&insecure, "quay.io", Security::Unverified, false);
-        check(&insecure, "localhost:5000", Security::Unverified, false);
+        check(&insecure, "quay.io", Security::Verified, false);
+        check(&insecure, "localhost:5000", Security::Loopback, false);
+        let anywhere = policy(true, None, &["named.example.com"]);
+        check(&anywhere, "quay.io", Security::Verified, false);
+        check(&anywhere, "named.example.com", Security::Unverified, true);
+    }
+
+    #[test]
+    fn who_has_nothing_to_lose_may_do_without_certificates() {
+        let check = |insecure, repository, host: &str, expect| {
+            let policy = policy(insecure, repository, &["named.example.com"]);
+            assert_eq!(policy.security(host, Caller::Anonymous), expect, "{host} {insecure}");
+        };
+        check(false, None, "quay.io", Security::Verified);
+        check(true, None, "quay.io", Security::Unverified);
+        check(true, None, "localhost:5000", Security::Unverified);
+        check(true, Some("gcr.io/signatures"), "quay.io", Security::Verified);
+        check(true, Some("gcr.io/signatures"), "gcr.io", Security::Unverified);
+        check(false, Some("gcr.io/signatures"), "gcr.io", Security::Verified);
+        check(false, None, "named.example.com", Security::Unverified);
+    }
+
+    #[test]
+    fn plain_http_on_this_machine_is_for_those_who_allow_it() {
+        let strict = Policy::new(&OciOptions::default());
+        for host in ["localhost", "127.0.0.1:5000", "[::1]:5000"] {
+            for caller in [Caller::Anonymous, Caller::Credentialed] {
+                assert_eq!(strict.security(host, caller), Security::Verified, "{host}");
+            }
+        }
     }
 
     #[test]
@@ -194,7 +268,7 @@ mod tests {
         let check = |origin: &str, target: &str, expect: bool| {
             let url = |text: &str| Url::parse(text).expect("an address");
             let policy = policy(false, None, &["named.example.com", "10.1.1.1"]);
-            let found = policy.may_visit(&url(origin), &url(target));
+            let found = policy.may_visit(&url(origin), &url(target), Caller::Anonymous);
             assert_eq!(found.is_ok(), expect, "{origin} to {target}: {found:?}");
         };
         check("https://a.io/", "https://a.io/x", true);

@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::auth::Auth;
 use super::http::{self, Http};
 use super::origin::Origin;
-use super::policy::same_authority;
+use super::policy::{authority, same_authority};
 use super::throttle::Again;
 use crate::fault::{Fault, Result};
 
@@ -77,7 +77,7 @@ impl Session {
         }
         let refused =
             |why: String| protocol(format!("it sends us elsewhere, where we do not go: {why}"));
-        self.http.policy.may_visit(root, &target).map_err(refused)?;
+        self.http.policy.may_visit(root, &target, self.auth.caller()).map_err(refused)?;
         Ok(target)
     }
 
@@ -111,11 +111,16 @@ impl Session {
                 shown = true;
             }
         }
-        Ok((http::send(request.what, builder, request.again).await?, shown))
+        match http::send(request.what, builder, request.again).await {
+            Ok(response) => Ok((response, shown)),
+            Err(fault) => {
+                Err(self.http.hinted(&authority(&request.url), self.auth.caller(), fault))
+            }
+        }
     }
 
     fn build(&self, request: &Request<'_>) -> Result<RequestBuilder> {
-        let client = self.http.client(&request.url)?;
+        let client = self.http.client(&request.url, self.auth.caller())?;
         let mut builder = client.request(request.method.clone(), request.url.clone());
         if let Some(accept) = request.accept {
             builder = builder.header(ACCEPT, accept);

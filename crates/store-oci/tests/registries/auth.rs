@@ -183,8 +183,7 @@ async fn a_failing_token_endpoint_is_an_error() {
         check_error(options, Some(basic("user", "sesame")), &image, expect).await;
         assert!(shown(&registry.take_seen()).is_empty());
     };
-    check((500, "boom"), (ErrorKind::Unavailable, "it answered 500 Internal Server Error: boom"))
-        .await;
+    check((500, "boom"), (ErrorKind::Unavailable, "it answered 500 Internal Server Error")).await;
     check((403, ""), (ErrorKind::Unauthorized, "it answered 403 Forbidden")).await;
     check((404, ""), (ErrorKind::Unauthorized, "it answered 404 Not Found")).await;
     check((302, ""), (ErrorKind::Protocol, "it answered 302 Found")).await;

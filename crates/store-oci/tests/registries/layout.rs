@@ -7,8 +7,8 @@ use chains_store_oci::{Encoding, OciOptions, OciStore};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Image, Registry, anonymous, attestation, detached_run, entry, options, push_image, signature,
-    store,
+    Image, Log, Registry, anonymous, attestation, detached_run, entry, options, push_image,
+    signature, store,
 };
 
 fn location(outcome: &Outcome) -> (&str, &str) {
@@ -304,10 +304,53 @@ async fn what_has_no_place_in_a_registry_is_skipped_or_refused() {
                   \"git+https://a/b\" is an address of another kind, \"a.jar\" has no sha256 digest";
     check(&attestation("build", vec![subject("git+https://a/b"), subject("a.jar")]), Ok(others))
         .await;
-    let tekton = "skipped: the payload of the format `tekton` is no attestation, and registries hold only those";
-    check(&detached_run("build"), Ok(tekton)).await;
+    check(&detached_run("build"), Err(ErrorKind::Unsupported)).await;
+    let report = anonymous().put(&detached_run("build")).await.unwrap_err().report();
+    assert_eq!(
+        report,
+        "storing run of TaskRun default/build in a registry: \
+         the payload of the format `tekton` is no attestation, and registries hold only those",
+    );
     let unsigned = Record { signed: None, material: None, ..attestation("build", Vec::new()) };
     check(&unsigned, Err(ErrorKind::Unsupported)).await;
+}
+
+/// No reader of the outcome learns of them: it names the places where something is kept.
+#[tokio::test]
+async fn subjects_that_are_no_images_are_told_in_the_log() {
+    let registry = Registry::start().await;
+    let image = push_image(&registry, "app", "a").await;
+    let git = Subject { name: "git+https://example.com/a".to_owned(), ..image.subject() };
+    let (log, _guard) = Log::start();
+    put(&anonymous(), &attestation("build", vec![image.subject(), git])).await;
+    let told = log.lines();
+    let expect = "INFO message=the subject is not an image in a registry: it gets no attestation there \
+                  run=TaskRun default/build subject=\"git+https://example.com/a\" \
+                  why=\"is an address of another kind\"";
+    assert!(told.iter().any(|line| line == expect), "{told:#?}");
+}
+
+/// `https://registry/app` is read as a registry `https:`, by the registries' own tools too.
+#[tokio::test]
+async fn a_name_with_a_scheme_is_told() {
+    let check = async |name: &str, expect: &str| {
+        let image = format!("{name}@sha256:{}", "ab".repeat(32)).parse().unwrap();
+        let error = anonymous().put(&signature("build", &Image { digest: image })).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{}", error.report());
+        assert!(!error.is_retryable());
+        assert_eq!(error.report(), format!("reaching the repository {name}: {expect}"));
+        let options = OciOptions { repository: name.parse().ok(), ..options() };
+        let credentials = std::sync::Arc::new(chains_store_oci::Keyring::default());
+        let error = OciStore::new(options, credentials).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{}", error.report());
+        assert!(error.report().ends_with(expect), "{}", error.report());
+    };
+    check("https://registry.example.com/app", "the name has a scheme: write it without `https://`")
+        .await;
+    check("oci://registry.example.com/app", "the name has a scheme: write it without `oci://`")
+        .await;
+    check("registry.example.com:/app", "there is no port after the colon of its registry").await;
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use axum::http::Method;
 use chains_core::{ErrorKind, Store as _};
 use chains_store_oci::OciOptions;
 
-use crate::support::{Act, Image, Registry, Tls, basic, options, reply, signature, store};
+use crate::support::{
+    Act, Image, Registry, Tls, anonymous, basic, options, reply, signature, store,
+};
 
 async fn check(options: OciOptions, image: &Image, expect: Result<(), (ErrorKind, &str)>) {
     let result = store(options, Some(basic("u", "p"))).put(&signature("build", image)).await;
@@ -35,11 +37,66 @@ async fn a_certificate_must_verify() {
     let refused = Err((ErrorKind::Unavailable, "invalid peer certificate"));
     check(options(), &image, refused).await;
     check(OciOptions { ca_files, ..options() }, &image, answered).await;
-    check(OciOptions { insecure: true, ..options() }, &image, answered).await;
     let named = vec!["127.0.0.1".to_owned()];
     check(OciOptions { insecure_hosts: named, ..options() }, &image, answered).await;
     let other = vec!["127.0.0.2".to_owned(), format!("{}0", registry.host())];
     check(OciOptions { insecure_hosts: other, ..options() }, &image, refused).await;
+}
+
+/// Whoever is in between could ask for it, and would have it.
+#[tokio::test]
+async fn a_credential_goes_to_no_certificate_that_does_not_verify() {
+    let registry = Registry::start_tls(&Tls::new()).await;
+    registry.switch(|seen| match seen.authorization() {
+        None => reply(401, &[("www-authenticate", "Basic realm=\"r\"")], ""),
+        Some(_) => Act::Pass,
+    });
+    let name = format!("{}/app@sha256:{}", registry.host(), "ab".repeat(32));
+    let image = Image { digest: name.parse().expect("an image") };
+    let refused = Err((ErrorKind::Unavailable, "there is a credential for it, so its certificate"));
+    let insecure = OciOptions { insecure: true, ..options() };
+    check(insecure.clone(), &image, refused).await;
+    // With a repository, that is the one which is insecure.
+    let elsewhere = "registry.invalid/signatures".parse().ok();
+    let elsewhere = OciOptions { repository: elsewhere, ..insecure.clone() };
+    let read = store(elsewhere.clone(), Some(basic("u", "p"))).resolve(&name).await;
+    assert_eq!(read.expect_err("refused").kind(), ErrorKind::Unavailable);
+    let read = store(elsewhere, None).resolve(&name).await;
+    assert_eq!(read.expect_err("refused").kind(), ErrorKind::Unavailable);
+    assert!(registry.take_seen().is_empty());
+
+    // Whoever named the host has consented, and whoever has no credential has none to lose.
+    let named = OciOptions { insecure_hosts: vec![registry.host()], ..insecure.clone() };
+    let answered = Err((ErrorKind::NotFound, "there is no image"));
+    check(named, &image, answered).await;
+    registry.switch(|_| Act::Pass);
+    let error = store(insecure, None).put(&signature("build", &image)).await.expect_err("no image");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.report());
+    let error = anonymous().put(&signature("build", &image)).await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report());
+}
+
+/// A run names what images it likes, and other programs listen on this machine.
+#[tokio::test]
+async fn plain_http_on_this_machine_must_be_allowed() {
+    let registry = Registry::start().await;
+    let name = format!("{}/app@sha256:{}", registry.host(), "ab".repeat(32));
+    let image = Image { digest: name.parse().expect("an image") };
+    for allow_loopback_http in [false, true] {
+        let options = OciOptions { allow_loopback_http, ..options() };
+        let error =
+            store(options, None).put(&signature("build", &image)).await.expect_err("no image");
+        let seen = registry.take_seen();
+        if allow_loopback_http {
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.report());
+            assert!(!seen.is_empty());
+        } else {
+            let expect = "plain HTTP is not used on this machine unless that is allowed";
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report());
+            assert!(error.report().contains(expect), "{}", error.report());
+            assert!(seen.is_empty(), "{seen:?}");
+        }
+    }
 }
 
 /// A host that is not on this machine and not named is never spoken to without TLS.

@@ -1,8 +1,10 @@
 //! A registry in memory with a switchboard in front, and records to store in it.
 
+mod log;
 mod records;
 mod registry;
 
+pub(crate) use log::Log;
 pub(crate) use records::{Image, attestation, detached_run, entry, push_image, signature};
 pub(crate) use registry::{Act, Registry, Seen, Tls, reply};
 
@@ -13,9 +15,13 @@ use async_trait::async_trait;
 use chains_core::{RegistryCredential, RegistryCredentials, Result, RunRef, Secret};
 use chains_store_oci::{OciOptions, OciStore};
 
-/// Options that wait for nobody longer than needed.
+/// Options that wait for nobody longer than needed, for registries on this machine.
 pub(crate) fn options() -> OciOptions {
-    OciOptions { settle: Duration::from_millis(20), ..OciOptions::default() }
+    OciOptions {
+        allow_loopback_http: true,
+        settle: Duration::from_millis(20),
+        ..OciOptions::default()
+    }
 }
 
 pub(crate) fn anonymous() -> OciStore {
