@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use chains_core::{RunKind, RunRef};
+use chains_core::RunRef;
 use chains_tekton::Run;
 use serde::Serialize;
 
@@ -79,21 +79,7 @@ pub(crate) fn read_but(paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<
             unread.push(Unread { source: input::name(&path), error });
         }
     }
-    Ok(Input { runs: adopt(runs), unread })
-}
-
-/// Gives each PipelineRun the TaskRuns among the inputs that are its own.
-fn adopt(runs: Vec<Run>) -> Vec<Run> {
-    let task_runs: Vec<Run> =
-        runs.iter().filter(|run| run.kind() == RunKind::TaskRun).cloned().collect();
-    let with_children = |run: Run| match run.kind() {
-        RunKind::TaskRun => run,
-        RunKind::PipelineRun => {
-            let own: Vec<Run> = task_runs.iter().filter(|child| run.owns(child)).cloned().collect();
-            run.with_children(own)
-        }
-    };
-    runs.into_iter().map(with_children).collect()
+    Ok(Input { runs: Run::adopt_all(runs), unread })
 }
 
 /// The run's document, indented, with annotations added.

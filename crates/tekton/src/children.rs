@@ -1,7 +1,8 @@
 //! A PipelineRun and the TaskRuns that it started.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use chains_core::{Result, RunKind, RunRef};
 
@@ -88,22 +89,44 @@ impl fmt::Display for MissingChild {
 }
 
 impl Run {
-    /// Gives a PipelineRun its TaskRuns.
+    /// Gives a PipelineRun those of the TaskRuns that it [owns](Run::owns); the others are left out.
     ///
-    /// Their order does not matter. Runs that are no TaskRuns are left out, a name that comes twice counts once,
-    /// and a TaskRun that is given counts before the same one in the PipelineRun's own status. A TaskRun has no
-    /// children: it stays as it is.
+    /// Their order does not matter. Of several with one name, one whose owner reference names this PipelineRun
+    /// counts, else the first; and a TaskRun that is given counts before the same one in the PipelineRun's own
+    /// status. A TaskRun has no children: it stays as it is.
     #[must_use]
-    pub fn with_children(mut self, task_runs: impl IntoIterator<Item = Self>) -> Self {
+    pub fn with_children(self, task_runs: impl IntoIterator<Item = Self>) -> Self {
+        let mut index = TaskRuns::default();
+        for run in task_runs {
+            index.add(&run);
+        }
+        self.adopt(&index)
+    }
+
+    /// Gives each PipelineRun its TaskRuns, as [`Run::with_children`] does, from among the runs themselves. All
+    /// runs stay, in their order.
+    #[must_use]
+    pub fn adopt_all(runs: Vec<Self>) -> Vec<Self> {
+        let mut index = TaskRuns::default();
+        for run in &runs {
+            index.add(run);
+        }
+        runs.into_iter().map(|run| run.adopt(&index)).collect()
+    }
+
+    fn adopt(mut self, task_runs: &TaskRuns) -> Self {
         if self.kind() != RunKind::PipelineRun {
             return self;
         }
-        let given = task_runs.into_iter().filter(|run| run.kind() == RunKind::TaskRun);
+        let mut seen = HashSet::new();
+        let names = self.child_task_runs().filter(|name| seen.insert(*name));
+        let found = names.filter_map(|name| task_runs.find(self.reference(), name)).cloned();
         let mut children: Vec<Child> =
-            given.map(|run| Child { task: String::new(), run }).collect();
-        children.append(&mut self.children.0);
-        let mut seen = std::collections::HashSet::new();
-        children.retain(|child| seen.insert(child.run.reference().name.clone()));
+            found.map(|run| Child { task: String::new(), run }).collect();
+        let given: HashSet<Arc<str>> =
+            children.iter().map(|child| Arc::clone(&child.run.reference().name)).collect();
+        let embedded = std::mem::take(&mut self.children.0).into_iter();
+        children.extend(embedded.filter(|child| !given.contains(&child.run.reference().name)));
         self.children = Children(children);
         self.arrange_children();
         self
@@ -115,11 +138,10 @@ impl Run {
             return;
         }
         let mut children = std::mem::take(&mut self.children.0);
-        let references: HashMap<&str, (usize, &str)> = self
-            .child_references()
-            .enumerate()
-            .map(|(index, child)| (child.name, (index, child.pipeline_task)))
-            .collect();
+        let mut references: HashMap<&str, (usize, &str)> = HashMap::new();
+        for (index, child) in self.child_references().enumerate() {
+            references.entry(child.name).or_insert((index, child.pipeline_task));
+        }
         for child in &mut children {
             let label = child.run.labels().get(PIPELINE_TASK_LABEL).as_text();
             let listed = || references.get(&*child.run.reference().name).map(|(_, task)| *task);
@@ -137,6 +159,12 @@ impl Run {
     /// `status.childReferences` of a PipelineRun: the runs that it started, in that order.
     pub fn child_references(&self) -> impl ExactSizeIterator<Item = ChildReference<'_>> {
         self.status().get("childReferences").list().iter().map(ChildReference::of)
+    }
+
+    /// The names of the TaskRuns among the child references.
+    fn child_task_runs(&self) -> impl Iterator<Item = &str> {
+        let is_task_run = |child: &ChildReference<'_>| matches!(child.kind, "TaskRun" | "");
+        self.child_references().filter(is_task_run).map(|child| child.name)
     }
 
     /// The TaskRuns that a PipelineRun was [given](Run::with_children), in the order in which they were started.
@@ -187,38 +215,79 @@ impl Run {
         self.child_references().filter_map(missing).collect()
     }
 
-    /// The PipelineRun that this run belongs to, by its owner references, else by its labels.
+    /// The PipelineRun that this run says it belongs to, by its owner references, else by its labels.
+    ///
+    /// Whoever creates a run chooses these: nothing is to be trusted for their sake. [`Run::owns`] asks the
+    /// PipelineRun.
     #[must_use]
     pub fn owner(&self) -> Option<Owner<'_>> {
-        let owners = self.document().at(&["metadata", "ownerReferences"]).list();
-        if let Some(owner) = owners.iter().find(|owner| owner.get("kind").text() == "PipelineRun") {
+        if let Some(owner) = self.pipeline_owners().next() {
             return Some(Owner { name: owner.get("name").text(), uid: owner.get("uid").as_text() });
         }
         let name = self.labels().get(PIPELINE_RUN_LABEL).as_text()?;
         Some(Owner { name, uid: None })
     }
 
-    /// Whether a TaskRun belongs to this PipelineRun: it is in the same namespace, and this one lists it among
-    /// its child references or the TaskRun names this one as its owner.
+    fn pipeline_owners(&self) -> impl Iterator<Item = &Json> {
+        let owners = self.document().at(&["metadata", "ownerReferences"]).list();
+        owners.iter().filter(|owner| owner.get("kind").text() == "PipelineRun")
+    }
+
+    /// The UIDs of the PipelineRuns that the run names as its owners.
+    fn owner_uids(&self) -> impl Iterator<Item = &str> {
+        self.pipeline_owners().map(|owner| owner.get("uid").text()).filter(|uid| !uid.is_empty())
+    }
+
+    /// Whether a TaskRun belongs to this PipelineRun: it is in the same namespace, this one's status lists it
+    /// among its child references, and it does not say that it belongs to another PipelineRun.
+    ///
+    /// What the TaskRun itself says never makes it a child, only the status does, which Tekton's controller alone
+    /// writes: else whoever may create a TaskRun could put what it made into the provenance of another's pipeline.
+    /// A status of `v1beta1` that holds its TaskRuns lists them too.
     #[must_use]
     pub fn owns(&self, task_run: &Self) -> bool {
         let (own, other) = (self.reference(), task_run.reference());
-        if own.kind != RunKind::PipelineRun
-            || other.kind != RunKind::TaskRun
-            || own.namespace != other.namespace
-        {
-            return false;
-        }
-        match task_run.owner() {
+        let mut owners = task_run.owner_uids().peekable();
+        own.kind == RunKind::PipelineRun
+            && other.kind == RunKind::TaskRun
+            && own.namespace == other.namespace
+            && self.child_task_runs().any(|name| name == &*other.name)
             // A name may be used again; a UID is not.
-            Some(Owner { uid: Some(uid), .. }) => uid == &*own.uid,
-            owner => {
-                let listed = |child: ChildReference<'_>| {
-                    child.name == &*other.name && matches!(child.kind, "TaskRun" | "")
-                };
-                self.child_references().any(listed)
-                    || owner.is_some_and(|owner| owner.name == &*own.name)
-            }
+            && (owners.peek().is_none() || owners.any(|uid| uid == &*own.uid))
+    }
+}
+
+/// TaskRuns by namespace, name and owner, so that each PipelineRun finds its own without a look at all others.
+#[derive(Default)]
+struct TaskRuns(HashMap<TaskRunKey, Run>);
+
+/// Namespace, name, and the UID of a PipelineRun that the TaskRun names as its owner, if it names one.
+type TaskRunKey = (Arc<str>, Arc<str>, Option<Arc<str>>);
+
+impl TaskRuns {
+    /// Of two with one key the first stays.
+    fn add(&mut self, run: &Run) {
+        if run.kind() != RunKind::TaskRun {
+            return;
         }
+        let mut put = |uid: Option<Arc<str>>| {
+            let (namespace, name) = (&run.reference().namespace, &run.reference().name);
+            let key = (Arc::clone(namespace), Arc::clone(name), uid);
+            self.0.entry(key).or_insert_with(|| run.clone());
+        };
+        let mut uids = run.owner_uids().peekable();
+        if uids.peek().is_none() {
+            put(None);
+        }
+        uids.for_each(|uid| put(Some(uid.into())));
+    }
+
+    fn find(&self, parent: &RunRef, name: &str) -> Option<&Run> {
+        let namespace = Arc::clone(&parent.namespace);
+        let mut key = (namespace, Arc::from(name), Some(Arc::clone(&parent.uid)));
+        self.0.get(&key).or_else(|| {
+            key.2 = None;
+            self.0.get(&key)
+        })
     }
 }

@@ -5,7 +5,7 @@
 //! | read one run | [`Run::from_json`] |
 //! | read files of any kind | [`read::read_documents`] |
 //! | find what is to be signed | [`Run::targets`], [`Run::images`] |
-//! | give a PipelineRun its TaskRuns | [`Run::with_children`], [`Run::owns`] |
+//! | give a PipelineRun its TaskRuns | [`Run::adopt_all`], [`Run::with_children`], [`Run::owns`] |
 //! | tell why an image was not signed | [`Run::explain`] |
 //!
 //! A run is read into one tree ([`Json`]) and checked once, field by field; v1beta1 is made into v1 on the way.

@@ -41,8 +41,9 @@ fn children_come_in_the_order_of_their_references() {
     let child = |name: &str| task_run(name, "", r#"{"completionTime":"2026-03-29T09:50:15Z"}"#);
     for order in [["a", "b", "z", "y"], ["z", "y", "b", "a"], ["y", "a", "z", "b"]] {
         let parent = parent.clone().with_children(order.map(child));
-        assert_eq!(names(parent.children()), ["b", "a", "y", "z"]);
-        // By the tasks of the pipeline, and only those that are its own.
+        // Those that are not listed are not its own.
+        assert_eq!(names(parent.children()), ["b", "a"]);
+        // By the tasks of the pipeline.
         assert_eq!(names(parent.executed_tasks()), ["a", "b"]);
     }
     let labelled = task_run(
@@ -57,14 +58,26 @@ fn children_come_in_the_order_of_their_references() {
 
 #[test]
 fn only_pipeline_runs_have_children_and_only_task_runs_are_some() {
+    let listed = r#"{"childReferences":[{"name":"release"},{"kind":"TaskRun","name":"a"}]}"#;
     let child = task_run("a", "", DONE);
     assert_eq!(child.clone().with_children([task_run("b", "", DONE)]).children().len(), 0);
-    let parent = pipeline_run("{}").with_children([pipeline_run("{}"), child]);
+    let parent = pipeline_run(listed).with_children([pipeline_run("{}"), child]);
     assert_eq!(names(parent.children()), ["a"]);
 }
 
+const LABEL: &str = r#","labels":{"tekton.dev/pipelineRun":"release"}"#;
+
+fn owned_by(uids: &[&str]) -> String {
+    let owners: String = uids
+        .iter()
+        .map(|uid| format!(r#",{{"kind":"PipelineRun","name":"release","uid":"{uid}"}}"#))
+        .collect();
+    format!(r#","ownerReferences":[{{"kind":"Pod","name":"x","uid":"y"}}{owners}]"#)
+}
+
+/// Labels and owners are for whoever creates a TaskRun to choose: they make nobody a child.
 #[test]
-fn owners() {
+fn only_the_status_makes_children() {
     let parent = pipeline_run(
         r#"{"childReferences":[{"kind":"TaskRun","name":"listed"},{"kind":"CustomRun","name":"custom"}]}"#,
     );
@@ -72,28 +85,80 @@ fn owners() {
         let child = task_run(name, metadata, "{}");
         assert_eq!(child.owner().map(|owner| (owner.name, owner.uid)), owner, "{name}");
         assert_eq!(parent.owns(&child), owned, "{name} {metadata}");
-    };
-    let label = r#","labels":{"tekton.dev/pipelineRun":"release"}"#;
-    let reference = |uid: &str| {
-        format!(
-            r#","ownerReferences":[{{"kind":"Pod","name":"x","uid":"y"}},{{"kind":"PipelineRun","name":"release","uid":"{uid}"}}]"#
-        )
+        // Whoever hands it in, the same holds.
+        let children = parent.clone().with_children([child.clone()]).children().len();
+        assert_eq!(children, usize::from(owned), "{name} {metadata}");
+        let adopted = Run::adopt_all(vec![child, parent.clone()]);
+        assert_eq!(adopted[1].children().len(), children, "{name} {metadata}");
     };
     check("listed", "", None, true);
+    check("listed", &owned_by(&["pr-1"]), Some(("release", Some("pr-1"))), true);
+    check("listed", &owned_by(&["pr-0", "pr-1"]), Some(("release", Some("pr-0"))), true);
+    check("listed", &LABEL.replace("release", "another"), Some(("another", None)), true);
     check("other", "", None, false);
-    check("other", label, Some(("release", None)), true);
-    check("other", &label.replace("release", "another"), Some(("another", None)), false);
-    check("listed", &label.replace("release", "another"), Some(("another", None)), true);
-    check("other", &reference("pr-1"), Some(("release", Some("pr-1"))), true);
+    check("other", LABEL, Some(("release", None)), false);
+    check("other", &owned_by(&["pr-1"]), Some(("release", Some("pr-1"))), false);
     // An earlier run of the same name.
-    check("listed", &reference("pr-0"), Some(("release", Some("pr-0"))), false);
+    check("listed", &owned_by(&["pr-0"]), Some(("release", Some("pr-0"))), false);
     check("custom", "", None, false);
 
     let elsewhere = run(
         r#"{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"name":"listed","namespace":"other","uid":"u"}}"#,
     );
     assert!(!parent.owns(&elsewhere));
+    assert_eq!(parent.clone().with_children([elsewhere]).children().len(), 0);
     assert!(!parent.owns(&parent));
+    for status in ["{}", r#"{"childReferences":[]}"#, r#"{"childReferences":null}"#] {
+        let parent = pipeline_run(status);
+        for metadata in [LABEL, &owned_by(&["pr-1"])] {
+            let child = task_run("listed", metadata, DONE);
+            assert!(!parent.owns(&child), "{status} {metadata}");
+            assert_eq!(parent.clone().with_children([child]).children().len(), 0);
+        }
+    }
+}
+
+#[test]
+fn each_pipeline_run_adopts_its_own() {
+    let second = r#"{"apiVersion":"tekton.dev/v1","kind":"PipelineRun",
+        "metadata":{"name":"second","namespace":"ci","uid":"pr-2"},
+        "status":{"childReferences":[{"name":"b"},{"name":"shared"},{"name":"b"}]}}"#;
+    let found = Run::adopt_all(vec![
+        task_run("b", "", DONE),
+        pipeline_run(r#"{"childReferences":[{"name":"shared"},{"name":"a"},{"name":"gone"}]}"#),
+        task_run("a", "", DONE),
+        // One name, created anew for each: the UID tells which is whose, also where one has no owner.
+        task_run("shared", "", DONE),
+        task_run("shared", &owned_by(&["pr-2"]), DONE),
+        task_run("shared", &owned_by(&["pr-1"]), DONE),
+        run(second),
+        task_run("stray", LABEL, DONE),
+    ]);
+    assert_eq!(
+        names(found.iter()),
+        ["b", "release", "a", "shared", "shared", "shared", "second", "stray"]
+    );
+    let children = |index: usize| {
+        let children: Vec<&Run> = found[index].children().collect();
+        let owners = children.iter().map(|run| run.owner().and_then(|owner| owner.uid));
+        (names(children.iter().copied()), owners.collect::<Vec<_>>())
+    };
+    assert_eq!(children(1), (vec!["shared", "a"], vec![Some("pr-1"), None]));
+    assert_eq!(children(6), (vec!["b", "shared"], vec![None, Some("pr-2")]));
+    assert!(Run::adopt_all(Vec::new()).is_empty());
+}
+
+/// Twenty thousand of each, all of one name: time grows with the input, not with its square.
+#[test]
+fn adopting_is_not_quadratic() {
+    let started = std::time::Instant::now();
+    let (task, many) = (task_run("a", &owned_by(&["pr-0"]), DONE), 20_000);
+    let parent = pipeline_run(r#"{"childReferences":[{"name":"a"},{"name":"a"}]}"#);
+    let runs: Vec<Run> = (0..many).flat_map(|_| [task.clone(), parent.clone()]).collect();
+    let found = Run::adopt_all(runs);
+    assert!(found.iter().all(|run| run.children().len() == 0));
+    let taken = started.elapsed();
+    assert!(taken.as_secs() < 20, "{taken:?}");
 }
 
 #[test]
