@@ -17,6 +17,8 @@ use crate::fault::{Fault, Result};
 /// How many layers `cosign` reads: with one more it reads none.
 pub(crate) const MAX_LAYERS: usize = 1000;
 /// The time in the config of every layer, so that the same layers give the same bytes.
+/// How many characters of a media type are told that is none of an image.
+const MAX_TOLD: usize = 100;
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// A manifest; what is not understood is kept.
@@ -119,7 +121,7 @@ impl Manifest {
     pub(crate) fn parse(what: &str, bytes: &[u8]) -> Result<Self> {
         let odd = |why: String| Fault::new(ErrorKind::Protocol, what, why);
         let manifest: Self = serde_json::from_slice(bytes)
-            .map_err(|e| odd(format!("it is not the manifest of an image: {e}")))?;
+            .map_err(|e| odd(format!("it is not the manifest of an image: {}", reason(&e))))?;
         match manifest.media_type.as_deref() {
             None | Some(OCI_IMAGE_MEDIA_TYPE | IMAGE_MANIFEST_MEDIA_TYPE)
                 if manifest.schema_version == 2 =>
@@ -129,7 +131,10 @@ impl Manifest {
             None | Some(OCI_IMAGE_MEDIA_TYPE | IMAGE_MANIFEST_MEDIA_TYPE) => {
                 Err(odd(format!("its schema version is {}, not 2", manifest.schema_version)))
             }
-            Some(other) => Err(odd(format!("it is a {other:?}, not the manifest of an image"))),
+            Some(other) => {
+                let other: String = other.chars().take(MAX_TOLD).collect();
+                Err(odd(format!("it is a {other:?}, not the manifest of an image")))
+            }
         }
     }
 
@@ -188,5 +193,15 @@ impl Manifest {
         let whole = Self { config: descriptor, ..self.clone() };
         // Texts, numbers and maps with text keys only: there is no value here that JSON cannot hold.
         serde_json::to_vec(&whole).unwrap_or_default().into()
+    }
+}
+
+/// What is wrong with JSON, without what it says: it may not be a registry's.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if error.is_data() && !text.starts_with("missing field") {
+        format!("a field is of another type at line {}", error.line())
+    } else {
+        text
     }
 }

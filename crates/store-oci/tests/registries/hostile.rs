@@ -229,7 +229,7 @@ async fn manifests_that_lie_are_not_believed() {
         ("{\"schemaVersion\":1,\"config\":{},\"layers\":[]}", "its schema version is 1, not 2"),
         (
             "{\"schemaVersion\":2,\"config\":{},\"layers\":[{\"digest\":7}]}",
-            "it is not the manifest",
+            "it is not the manifest of an image: a field is of another type at line 1",
         ),
         (
             "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"config\":{},\"layers\":[]}",
