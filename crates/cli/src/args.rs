@@ -156,11 +156,25 @@ pub(crate) struct VerifyArgs {
     /// Public key in PEM; repeats: each on its own is enough.
     #[arg(long, short, value_name = "FILE", required = true)]
     pub(crate) key: Vec<PathBuf>,
+    /// Predicate type that attestations must have: `slsaprovenance` (v0.2), `slsaprovenance1` (v1) or a URI.
+    /// Repeats: either will do, and an image must have one. Without it, SLSA provenance of both versions counts.
+    #[arg(long = "type", value_name = "TYPE", value_parser = predicate_type)]
+    pub(crate) predicate_types: Vec<String>,
     /// Repository that signatures are kept in, as `storage.oci.repository` had it.
     #[arg(long, value_name = "REPOSITORY", env = "COSIGN_REPOSITORY")]
     pub(crate) repository: Option<String>,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+}
+
+/// A predicate type: one of the short names that cosign has for provenance, or a URI.
+fn predicate_type(text: &str) -> Result<String, String> {
+    match text {
+        "slsaprovenance" | "slsaprovenance02" => Ok("https://slsa.dev/provenance/v0.2".to_owned()),
+        "slsaprovenance1" => Ok("https://slsa.dev/provenance/v1".to_owned()),
+        uri if uri.contains(':') => Ok(uri.to_owned()),
+        _ => Err("known are slsaprovenance, slsaprovenance1, and any URI".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

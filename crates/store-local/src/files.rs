@@ -26,6 +26,10 @@ pub(crate) const CERTIFICATE: &str = "crt";
 /// The certificates above it.
 pub(crate) const CHAIN: &str = "chain.crt";
 
+/// Extensions of everything that a record may have.
+pub(crate) const EXTENSIONS: [&str; 7] =
+    [PAYLOAD, ENVELOPE, BUNDLE, SIGNATURE, PUBLIC_KEY, CERTIFICATE, CHAIN];
+
 /// The files of one record.
 pub(crate) struct RecordFiles {
     stem: String,

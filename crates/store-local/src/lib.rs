@@ -18,10 +18,14 @@
 //!
 //! # Guarantees
 //! - Whatever a run is called, nothing is written outside the folder, and two runs never share a folder.
-//! - A file is there whole or not at all; two writers of the same record leave one whole record.
+//! - A file is there whole or not at all; two writers of the same record leave one whole record, be they in one
+//!   process or in two: they take turns by a lock on the file `.lock` in the folder.
 //! - Keeping the same record again changes nothing. Another signature for the same target replaces the first.
 //!
 //! # Caveats
+//! Where the file system has no locks, writers in different processes do not take turns. Readers do not wait for
+//! writers: while another signature replaces the first, files of both may be seen.
+//!
 //! Files are not forced to the disk: after a power cut the last records may be missing, and are written again
 //! when the run is signed again.
 
@@ -31,6 +35,7 @@ mod list;
 mod names;
 mod read;
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,7 +46,10 @@ use chains_core::{
 use tokio::sync::Mutex;
 
 use files::RecordFiles;
-pub use list::{Listed, LocalRecord};
+pub use list::{Listed, Listing, LocalRecord, RecordKind, Unrecognised};
+
+/// Locked while a record is written.
+const LOCK: &str = ".lock";
 
 /// Keeps records in a folder.
 ///
@@ -53,7 +61,7 @@ pub use list::{Listed, LocalRecord};
 #[derive(Debug, Clone)]
 pub struct LocalStore {
     dir: PathBuf,
-    /// Two writers of one record could otherwise leave files of both.
+    /// Two writers of one record could otherwise leave files of both. Tasks wait here, processes at [`LOCK`].
     writing: Arc<Mutex<()>>,
 }
 
@@ -70,16 +78,19 @@ impl LocalStore {
         &self.dir
     }
 
-    /// Every record in the folder, sorted by path; other files are passed over.
+    /// Everything in the folder: the records, and what is no record.
     ///
-    /// A folder within, of a namespace or of a run, is listed just as well. One record that cannot be read
-    /// does not hide the others: each has its own result.
+    /// A folder within, of a namespace or of a run, is listed just as well, as long as it has its name. One
+    /// record that cannot be read does not hide the others: each has its own result. What `chains sign` puts
+    /// beside the records is neither: the key pair, and JSON files in `runs/`.
+    ///
+    /// Whether a record is missing altogether cannot be told.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) where the folder is not there, or the reason why it cannot be read.
-    pub async fn list(&self) -> Result<Vec<Listed>> {
+    pub async fn list(&self) -> Result<Listing> {
         let dir = self.dir.clone();
-        blocking(move || list::records(&dir)).await
+        blocking(move || list::everything(&dir)).await
     }
 }
 
@@ -100,7 +111,12 @@ impl Store for LocalStore {
         let dir = self.dir.join(names::run_dir(&record.run));
         let location = files.location(&dir);
         let alone = self.writing.lock().await;
-        let changed = blocking(move || files.write(&dir)).await?;
+        let root = self.dir.clone();
+        let changed = blocking(move || {
+            let _locked = lock(&root)?;
+            files.write(&dir)
+        })
+        .await?;
         drop(alone);
         Ok(if changed { Outcome::Stored { location } } else { Outcome::AlreadyStored { location } })
     }
@@ -120,6 +136,17 @@ impl ReadBack for LocalStore {
         })
         .await
     }
+}
+
+/// Waits for other processes; the lock ends with the file. `None` where the file system has no locks.
+fn lock(root: &Path) -> Result<Option<File>> {
+    fs::create_dir_all(root)
+        .map_err(|e| files::failed(&format!("making the folder {}", root.display()), e))?;
+    let path = root.join(LOCK);
+    // It is not to be cut: there may be a link in its place.
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|e| files::failed(&format!("opening {}", path.display()), e))?;
+    Ok(file.lock().is_ok().then_some(file))
 }
 
 /// Files block: not where other tasks wait.

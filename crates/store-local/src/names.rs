@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chains_core::{Digest, RecordKey, RunRef, Target};
+use chains_core::{Digest, ImageDigest, RecordKey, RunKind, RunRef, Target};
 
 /// Longest part of a file name that comes from outside; with all additions far below the 255 bytes that
 /// file systems allow.
@@ -14,10 +14,17 @@ const HASH: usize = 32;
 /// A namespace that a file did not say. Kubernetes allows no such name.
 const NO_NAMESPACE: &str = "_";
 
+/// How many hex digits of its digest are an image's short key, as [`Target::record_key`] makes it.
+const SHORT: usize = 12;
+
 /// What is signed for a run whose payload is an in-toto statement.
 pub(crate) const PROVENANCE: &str = "provenance";
 /// What is signed for a run in the format `tekton`: its status.
 pub(crate) const STATUS: &str = "status";
+/// How the names of what is signed for images start.
+pub(crate) const IMAGE: &str = "image-";
+/// What stands in front of the hash in a name that had to be changed.
+pub(crate) const HASHED: char = '~';
 
 /// `NAMESPACE/KIND-NAME-UID`, relative; different for every two runs.
 ///
@@ -30,28 +37,43 @@ pub(crate) fn run_dir(run: &RunRef) -> PathBuf {
         own
     } else {
         let parts = [kind.as_str(), namespace, name, uid];
-        format!("{}-{}~{}", kind.as_lower(), safe(name), hash(&parts))
+        format!("{}-{}{HASHED}{}", kind.as_lower(), safe(name), hash(&parts))
     };
     let namespace = match namespace.as_ref() {
         "" => NO_NAMESPACE.to_owned(),
         usual if is_safe(usual) => usual.to_owned(),
-        odd => format!("{}~{}", safe(odd), hash(&[odd])),
+        odd => format!("{}{HASHED}{}", safe(odd), hash(&[odd])),
     };
     PathBuf::from(namespace).join(folder)
+}
+
+/// The kind of run that a folder is named for; `None` where it is no name of a run's folder.
+pub(crate) fn run_kind(folder: &str) -> Option<RunKind> {
+    let (kind, rest) = folder.split_once('-')?;
+    let kinds = [RunKind::TaskRun, RunKind::PipelineRun];
+    kinds.into_iter().find(|known| known.as_lower() == kind && !rest.is_empty())
 }
 
 /// Every stem under which a target's files may be, without extensions.
 pub(crate) fn stems(target: &Target, key: &RecordKey) -> Vec<String> {
     match target {
         Target::Run => vec![PROVENANCE.to_owned(), STATUS.to_owned()],
-        Target::Image(image) => {
-            let path = image.name.repository();
-            let last = path.rsplit('/').next().unwrap_or(path);
-            // Two repositories may hold the same image.
-            let hash: String = hash(&[&key.full]).chars().take(HASH / 2).collect();
-            vec![format!("image-{}-{}-{hash}", safe(last), safe(&key.short))]
-        }
+        Target::Image(image) => vec![stem_of(image, key)],
     }
+}
+
+/// The stem under which what is signed for an image is kept.
+pub(crate) fn image_stem(image: &ImageDigest) -> String {
+    let short = image.digest.hex().chars().take(SHORT).collect();
+    stem_of(image, &RecordKey { short, full: image.to_string() })
+}
+
+fn stem_of(image: &ImageDigest, key: &RecordKey) -> String {
+    let path = image.name.repository();
+    let last = path.rsplit('/').next().unwrap_or(path);
+    // Two repositories may hold the same image.
+    let hash: String = hash(&[&key.full]).chars().take(HASH / 2).collect();
+    format!("{IMAGE}{}-{}-{hash}", safe(last), safe(&key.short))
 }
 
 /// Whether the text is a usual name of Kubernetes, so also the same on file systems that ignore case.

@@ -1,6 +1,6 @@
 //! Reading one record's files, which anyone may have changed since.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -60,11 +60,17 @@ impl Folder<'_> {
     fn bytes(&self, extension: &str) -> Result<Option<Vec<u8>>> {
         let path = self.dir.join(format!("{}.{extension}", self.stem));
         let what = || format!("reading {}", path.display());
-        let file = match File::open(&path) {
-            Ok(file) => file,
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => {}
+            // A link leads out of the folder, and a pipe has no end.
+            Ok(_) => {
+                let why = format!("{} is no regular file", path.display());
+                return Err(Error::new(ErrorKind::InvalidInput, why));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(&what(), error)),
-        };
+        }
+        let file = File::open(&path).map_err(|e| failed(&what(), e))?;
         let mut bytes = Vec::new();
         file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| failed(&what(), e))?;
         if bytes.len() as u64 > MAX_FILE {

@@ -33,7 +33,7 @@ async fn put(store: &LocalStore, record: &Record) -> PathBuf {
     }
 }
 
-/// Every file below the folder, relative to it.
+/// Every file below the folder, relative to it; the lock is none of a record.
 fn files(dir: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut folders = vec![dir.to_owned()];
@@ -42,7 +42,7 @@ fn files(dir: &Path) -> BTreeSet<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if !path.ends_with(".lock") {
                 found.insert(path.strip_prefix(dir).unwrap().to_owned());
             }
         }
@@ -116,7 +116,7 @@ async fn another_signature_replaces_all_of_the_first() {
     let other = FakeSigner::new(2);
     let second = fixture::signed(&run, Target::Run, first.payload.clone(), &other);
     put(&store, &second).await;
-    let listed = store.list().await.unwrap();
+    let listed = store.list().await.unwrap().records;
     assert_eq!(listed.len(), 1);
     let record = listed[0].record.as_ref().unwrap();
     assert_eq!(record.stored.signed, second.signed);
@@ -207,7 +207,7 @@ async fn the_same_image_in_two_repositories_is_two_records() {
         let image = format!("{registry}/team/app@sha256:{digest}").parse().unwrap();
         put(&store, &fixture::image_record(&run, &image)).await;
     }
-    assert_eq!(store.list().await.unwrap().len(), 2);
+    assert_eq!(store.list().await.unwrap().records.len(), 2);
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn many_writers_leave_whole_records_and_nothing_else() {
         task.await.unwrap();
     }
     assert_eq!(files(dir.path()).len(), 8 * 4, "no temporary file stays");
-    for listed in store.list().await.unwrap() {
+    for listed in store.list().await.unwrap().records {
         listed.record.unwrap();
     }
 }
@@ -237,7 +237,7 @@ async fn check_tampered(name: &str, change: impl Fn(String) -> String, kind: Err
     let path = put(&store, &record).await.with_file_name(name);
     let before = fs::read_to_string(&path).unwrap();
     fs::write(&path, change(before)).unwrap();
-    let listed = store.list().await.unwrap();
+    let listed = store.list().await.unwrap().records;
     let error = listed[0].record.as_ref().unwrap_err();
     assert_eq!(error.kind(), kind, "{}", error.report());
     assert!(error.report().contains(name), "{}", error.report());
@@ -279,4 +279,28 @@ async fn a_folder_that_is_not_there_or_not_writable_is_told() {
     let record = fixture::run_record(&fixture::run("build"));
     let error = store.put(&record).await.unwrap_err();
     assert!(error.report().contains("chains-out"), "{}", error.report());
+}
+
+/// Stores of their own know nothing of each other, like processes: only the lock keeps them apart.
+#[tokio::test]
+async fn writers_that_do_not_know_each_other_leave_one_whole_record() {
+    let (dir, store) = folder();
+    let run = fixture::run("build");
+    let payload = fixture::run_record(&run).payload;
+    for _ in 0..20 {
+        let mut writers = Vec::new();
+        for seed in 1..=4 {
+            let other = LocalStore::new(store.dir());
+            let signer = FakeSigner::new(seed);
+            let record = fixture::signed(&run, Target::Run, payload.clone(), &signer);
+            writers.push(tokio::spawn(async move { put(&other, &record).await }));
+        }
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        let record = store.list().await.unwrap().records.remove(0).record.unwrap();
+        let keys = [record.public_key.unwrap()];
+        chains_verify::verify_stored(&record.stored, payload.media_type, &keys).unwrap();
+    }
+    assert_eq!(files(dir.path()).len(), 4);
 }

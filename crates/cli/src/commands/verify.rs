@@ -1,37 +1,42 @@
 //! `chains verify`: checks what was signed, and tells what was checked.
 
 mod checks;
+mod compare;
 mod folder;
 mod image;
+mod rebuild;
 mod run;
+mod what;
 
-use std::path::Path;
-
-use chains_core::PublicKey;
 use serde::Serialize;
 
 use crate::args::{Output, VerifyArgs};
 use crate::output::Exit;
 use crate::{keys, output};
 
-use checks::Item;
+use checks::{Found, Item, Trust, Weight};
+use what::What;
 
 /// What was found out about one argument.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Verdict {
     what: String,
     verified: bool,
     /// Why, where nothing could be looked at or something is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// What was not there, or not looked at, and is no failure.
+    notes: Vec<String>,
     items: Vec<Item>,
 }
 
 pub(crate) async fn run(args: VerifyArgs, format: Output) -> anyhow::Result<Exit> {
     let keys = keys::public(&args.key)?;
+    let trust = Trust { keys: &keys, types: &args.predicate_types };
     let mut verdicts = Vec::with_capacity(args.what.len());
     for what in &args.what {
-        verdicts.push(verify(what, &keys, &args).await);
+        verdicts.push(verify(what, trust, &args).await);
     }
     let all = verdicts.iter().all(|verdict| verdict.verified);
     match format {
@@ -41,43 +46,48 @@ pub(crate) async fn run(args: VerifyArgs, format: Output) -> anyhow::Result<Exit
     Ok(if all { Exit::Done } else { Exit::Failed })
 }
 
-/// A folder or file that exists is what it is; everything else is an image.
-async fn verify(what: &str, keys: &[PublicKey], args: &VerifyArgs) -> Verdict {
-    let path = Path::new(what);
-    let items = if path.is_dir() {
-        folder::verify(path, keys).await
-    } else if path.is_file() || what == "-" {
-        run::verify(path, keys).await
-    } else {
-        image::verify(what, keys, args).await
-    };
-    match items {
-        Ok(items) => {
+async fn verify(argument: &str, trust: Trust<'_>, args: &VerifyArgs) -> Verdict {
+    let what = argument.to_owned();
+    match find(argument, trust, args).await {
+        Ok(Found { items, notes }) => {
             let error = missing(&items);
-            let verified = error.is_none();
-            Verdict { what: what.to_owned(), verified, error, items }
+            Verdict { what, verified: error.is_none(), error, notes, items }
         }
         Err(error) => Verdict {
-            what: what.to_owned(),
+            what,
             verified: false,
             error: Some(format!("{error:#}")),
+            notes: Vec::new(),
             items: Vec::new(),
         },
     }
 }
 
-/// Why the items together do not verify: there are none, one that must hold does not, or none of those of
-/// which one is enough does.
+async fn find(argument: &str, trust: Trust<'_>, args: &VerifyArgs) -> anyhow::Result<Found> {
+    match What::of(argument)? {
+        What::Folder(path) => folder::verify(path, trust).await,
+        What::Run(path) => run::verify(path, trust).await,
+        What::Image => image::verify(argument, trust, args).await,
+    }
+}
+
+/// Why the items together do not verify: there are none that count, one that must hold does not, or none of
+/// those of which one is enough does.
 fn missing(items: &[Item]) -> Option<String> {
     if items.is_empty() {
         return Some("nothing signed was found".to_owned());
     }
-    let failed = items.iter().filter(|item| item.required && !item.verified).count();
+    let failed =
+        items.iter().filter(|item| item.weight == Weight::Required && !item.verified).count();
     if failed > 0 {
         return Some(format!("{failed} of {} did not verify", items.len()));
     }
-    for kind in items.iter().map(|item| item.kind) {
-        let of_kind = || items.iter().filter(|item| item.kind == kind);
+    let counting = || items.iter().filter(|item| item.weight != Weight::Aside);
+    if counting().next().is_none() {
+        return Some("neither an image signature nor provenance was found".to_owned());
+    }
+    for kind in counting().map(|item| item.kind) {
+        let of_kind = || counting().filter(|item| item.kind == kind);
         if !of_kind().any(|item| item.verified) {
             return Some(format!("no {kind} verified, of {} found", of_kind().count()));
         }
@@ -94,6 +104,9 @@ fn print(verdict: &Verdict) {
             let mark = if check.passed { "ok" } else { "failed" };
             output::line(format_args!("    {mark:<6}  {}", output::printable(&check.detail)));
         }
+    }
+    for note in &verdict.notes {
+        output::line(format_args!("note      {}", output::printable(note)));
     }
     let what = output::printable(&verdict.what);
     match &verdict.error {
