@@ -144,7 +144,7 @@ fn what_is_not_there_is_told() {
     scene.run(&["sign", "run.yaml", "--key", "nowhere.key"]).expect(2).says("nowhere.key");
     scene.run(&["sign", "run.yaml", "--store", "ftp"]).expect(2).says("ftp");
     scene
-        .run(&["sign", "run.yaml", "--store", "gcs", "-c", "storage.gcs.bucket=b"])
+        .run(&["sign", "run.yaml", "--store", "gcs", "-c", "storage.gcs.bucket=provenance"])
         .expect(2)
         .says("gcs");
     scene.run(&["sign"]).expect(2);

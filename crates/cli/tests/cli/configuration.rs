@@ -66,7 +66,8 @@ fn completions_are_printed_for_every_shell() {
 #[test]
 fn what_this_program_lacks_is_noted() {
     let scene = Scene::new();
-    let config = "artifacts.taskrun.storage=gcs\nstorage.gcs.bucket=b\ntransparency.enabled=true\n";
+    let config =
+        "artifacts.taskrun.storage=gcs\nstorage.gcs.bucket=provenance\ntransparency.enabled=true\n";
     let said = scene.run_with(&["config", "validate", "-"], config.as_bytes()).expect(0);
     said.says("valid").says("the store `gcs` is not built").says("the transparency log");
 }

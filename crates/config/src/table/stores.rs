@@ -19,8 +19,9 @@ pub(super) static STORAGE_OCI: &[Key] = &[
         "storage.oci.repository.insecure",
         Values::Boolean,
         |draft, text| put(&mut draft.oci_insecure, values::boolean(text)),
-        "Whether plain HTTP and certificates that do not verify are put up with. For trials only: \
-         whoever is in between can change what is stored.",
+        "Whether plain HTTP and certificates that do not verify are put up with: at the registry of \
+         `storage.oci.repository`; where that is unset, at registries that are spoken to without a \
+         credential. For trials only: whoever is in between can change what is stored.",
     )
     .default("false"),
     Key::new(
