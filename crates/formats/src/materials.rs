@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use chains_core::{Error, ErrorKind, Result};
 use chains_tekton::types::{ContainerState, NamedList, RefSource};
-use chains_tekton::{Run, hints};
+use chains_tekton::{Quoted, Run, hints};
 use serde::{Serialize, Serializer};
 
 use crate::uri::Uri;
@@ -98,10 +98,11 @@ fn image<'a>(
         .filter(|(_, (_, hex))| !hex.contains(':'));
     let Some((name, (algorithm, hex))) = parts else {
         let why = format!(
-            "{}: status.{list}[{index}].imageID {id:?} is not NAME@ALGORITHM:DIGEST: what container {:?} ran \
-             is not known",
+            "{}: status.{list}[{index}].imageID {} is not NAME@ALGORITHM:DIGEST: what container {} ran is not \
+             known",
             run.reference(),
-            state.name(),
+            Quoted(id),
+            Quoted(state.name()),
         );
         return Err(Error::new(ErrorKind::InvalidInput, why));
     };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chains_core::{Result, RunKind, RunRef};
 
 use crate::json::Json;
+use crate::quote::Name;
 use crate::run::Run;
 use crate::types::{ChildReference, PipelineTask};
 
@@ -28,7 +29,7 @@ impl Children {
     pub(crate) fn embedded(parent: &RunRef, statuses: Vec<(String, Json)>) -> Result<Self> {
         let child = |(name, status): (String, Json)| {
             let run = Run::from_status(parent, &name, status)
-                .map_err(|e| e.context(format!("{parent}: status.taskRuns.{name}")))?;
+                .map_err(|e| e.context(format!("{parent}: status.taskRuns.{}", Name(&name))))?;
             Ok(Child { task: String::new(), run })
         };
         statuses.into_iter().map(child).collect::<Result<_>>().map(Self)
@@ -84,7 +85,7 @@ impl fmt::Display for Missing {
 
 impl fmt::Display for MissingChild {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.kind, self.name, self.why)
+        write!(f, "{} {} {}", Name(&self.kind), Name(&self.name), self.why)
     }
 }
 

@@ -5,6 +5,7 @@ use std::str;
 use chains_core::{Error, ErrorKind, Result};
 
 use crate::json::Json;
+use crate::quote;
 use crate::run::Run;
 
 /// Reads every run in a file, in order.
@@ -15,7 +16,9 @@ use crate::run::Run;
 /// # Errors
 /// Each document stands for itself: what is wrong with one is told in its place, with the number of the document
 /// and its line, and the others are read. An error of kind [`ErrorKind::Unsupported`] says that it is another
-/// kind of object, which a caller may pass over; of kind [`ErrorKind::InvalidInput`] that it is broken.
+/// kind of object, which a caller may pass over; of kind [`ErrorKind::InvalidInput`] that it is broken. Of other kinds the
+/// first thousand are told one by one, and at the end how many more there were: every run is read, however much
+/// else is in the file. After a thousand broken ones the rest of the file is not read, and the last error says so.
 ///
 /// ```
 /// let runs = chains_tekton::read::read_documents(b"
@@ -34,14 +37,14 @@ use crate::run::Run;
 #[must_use]
 pub fn read_documents(bytes: &[u8]) -> Vec<Result<Run>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = Reader { document: 0, faults: 0, runs: Vec::new() };
+    let mut reader = Reader::default();
     for part in parts(bytes) {
         reader.part(&part);
         if reader.faults > MAX_FAULTS {
             break;
         }
     }
-    reader.runs
+    reader.finish()
 }
 
 /// A stretch of the file without a document separator inside.
@@ -74,11 +77,11 @@ fn parts(bytes: &[u8]) -> Vec<Part<'_>> {
 impl Part<'_> {
     /// A fault of the YAML parser, with its line in the file.
     fn tell(&self, fault: &serde_saphyr::Error) -> String {
-        fault.render_with_options(serde_saphyr::render_options! {
+        quote::message(&fault.render_with_options(serde_saphyr::render_options! {
             formatter: &serde_saphyr::UserMessageFormatter,
             snippets: serde_saphyr::SnippetMode::Off,
             line_offset: u64::try_from(self.line - 1).unwrap_or_default(),
-        })
+        }))
     }
 
     /// Whether there are only blank lines, comments, separators and directives.
@@ -124,9 +127,15 @@ impl Cursor {
 /// After how many faults the rest of a file is not read.
 const MAX_FAULTS: usize = 1_000;
 
+/// How many objects of other kinds are told one by one.
+const MAX_OTHERS: usize = 1_000;
+
+#[derive(Default)]
 struct Reader {
     document: usize,
     faults: usize,
+    /// Objects that are no runs.
+    others: usize,
     runs: Vec<Result<Run>>,
 }
 
@@ -191,15 +200,34 @@ impl Reader {
         }
     }
 
-    /// Nobody reads a thousand faults, and a hostile file could hold millions.
+    /// Nobody reads a thousand faults, and a hostile file could hold millions. Other objects are no faults: a dump
+    /// of a cluster holds thousands, and the runs among them are wanted.
     fn push(&mut self, run: Result<Run>, place: &str) {
-        self.faults += usize::from(run.is_err());
+        match &run {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.others += 1;
+                if self.others > MAX_OTHERS {
+                    return;
+                }
+            }
+            Err(_) => self.faults += 1,
+            Ok(_) => {}
+        }
         if self.faults <= MAX_FAULTS {
             self.runs.push(run.map_err(|error| error.context(place.to_owned())));
         } else if self.faults == MAX_FAULTS + 1 {
             let why = format!("{place} and what follows: not read after {MAX_FAULTS} faults");
             self.runs.push(Err(invalid(why)));
         }
+    }
+
+    fn finish(mut self) -> Vec<Result<Run>> {
+        if self.others > MAX_OTHERS {
+            let more = self.others - MAX_OTHERS;
+            let why = format!("{more} more objects that are no runs, beyond {MAX_OTHERS}");
+            self.runs.push(Err(Error::new(ErrorKind::Unsupported, why)));
+        }
+        self.runs
     }
 
     fn value(&mut self, value: Json, place: &str) {
@@ -265,7 +293,7 @@ fn next_value(bytes: &[u8], start: usize) -> usize {
 /// The parser counts lines from where the value begins; where the fault is in the file is said already.
 fn without_position(message: &str) -> String {
     let end = message.rfind(" at line ").unwrap_or(message.len());
-    message.get(..end).unwrap_or(message).to_owned()
+    quote::message(message.get(..end).unwrap_or(message))
 }
 
 /// What a file of a few hundred runs needs, and no more: anchors are for people who write by hand, and a run

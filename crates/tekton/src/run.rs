@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 
 use crate::children::Children;
 use crate::json::{Json, Map};
+use crate::quote::{Name, Quoted};
 use crate::types::{ContainerState, NamedList, PipelineSpec, Provenance, TaskSpec};
 use crate::{convert, hints, schema};
 
@@ -278,18 +279,22 @@ fn kind_and_version(document: &Map) -> Result<(RunKind, bool)> {
         "PipelineRun" if group == GROUP => RunKind::PipelineRun,
         other => {
             let name = document.get("metadata").map_or("", |m| m.get("name").text());
-            let group = if group.is_empty() { String::new() } else { format!(" of {group}") };
+            let group =
+                if group.is_empty() { String::new() } else { format!(" of {}", Name(group)) };
             return Err(unsupported(format!(
-                "{other} {name:?}{group} is neither a TaskRun nor a PipelineRun of {GROUP}"
+                "{} {}{group} is neither a TaskRun nor a PipelineRun of {GROUP}",
+                Name(other),
+                Quoted(name)
             )));
         }
     };
     match version {
         "v1" => Ok((kind, false)),
         "v1beta1" => Ok((kind, true)),
-        other => {
-            Err(unsupported(format!("{kind} of {GROUP}/{other}: known versions are v1, v1beta1")))
-        }
+        other => Err(unsupported(format!(
+            "{kind} of {GROUP}/{}: known versions are v1, v1beta1",
+            Name(other)
+        ))),
     }
 }
 
@@ -300,7 +305,7 @@ fn settle(document: &mut Map, kind: RunKind) -> Result<()> {
     };
     schema::settle(document, table).map_err(|fault| {
         let name = document.get("metadata").map_or("", |m| m.get("name").text());
-        invalid(format!("{kind} {name:?}: {fault}"))
+        invalid(format!("{kind} {}: {fault}", Quoted(name)))
     })
 }
 
@@ -346,7 +351,8 @@ fn identifier<'a>(metadata: &'a Json, key: &str, kind: RunKind) -> Result<&'a st
     if fits {
         Ok(text)
     } else {
-        Err(invalid(format!("{kind}: metadata.{key} {text:?} is not a name that Kubernetes gives")))
+        let text = Quoted(text);
+        Err(invalid(format!("{kind}: metadata.{key} {text} is not a name that Kubernetes gives")))
     }
 }
 

@@ -9,6 +9,7 @@
 use jiff::Timestamp;
 
 use crate::json::{Json, Map};
+use crate::quote::{Name, Quoted};
 use Shape::{Any, Object, Objects, Text, TextList, Texts, Time, Value};
 
 /// What a value must be.
@@ -79,8 +80,8 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (depth, step) in self.path.iter().rev().enumerate() {
             match step {
-                Step::Field(name) if depth == 0 => write!(f, "{name}")?,
-                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Field(name) if depth == 0 => write!(f, "{}", Name(name))?,
+                Step::Field(name) => write!(f, ".{}", Name(name))?,
                 Step::Item(index) => write!(f, "[{index}]")?,
             }
         }
@@ -344,9 +345,11 @@ fn settle_text(value: &mut Json) -> Result<(), Fault> {
 }
 
 fn check_time(text: &str) -> Result<(), Fault> {
-    text.parse::<Timestamp>()
-        .map(drop)
-        .map_err(|e| Fault::new(format!("{text:?} is not a time as in RFC 3339: {e}")))
+    text.parse::<Timestamp>().map(drop).map_err(|e| {
+        // The parser's message repeats the text.
+        let why = crate::quote::message(&e.to_string());
+        Fault::new(format!("{} is not a time as in RFC 3339: {why}", Quoted(text)))
+    })
 }
 
 /// Strings stay, and so do arrays and objects of nothing but strings (null counts as an empty one).

@@ -269,6 +269,84 @@ fn nobody_reads_a_million_faults() {
     assert_eq!(found.len(), 1_001);
 }
 
+/// A dump of a cluster: what is no run does not hide the runs behind it.
+#[test]
+fn other_kinds_are_no_faults() {
+    let pods =
+        |count: usize| vec![r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"}}"#; count];
+    let check = |text: String, told: usize, more: Option<&str>| {
+        let found = read_documents(text.as_bytes());
+        let runs: Vec<_> = found.iter().flatten().map(|run| run.reference().to_string()).collect();
+        assert_eq!(runs, ["TaskRun a"]);
+        let errors: Vec<_> = found.iter().filter_map(|run| run.as_ref().err()).collect();
+        assert!(errors.iter().all(|error| error.kind() == ErrorKind::Unsupported));
+        assert_eq!(errors.len(), told);
+        let last = errors.last().map(|error| error.report()).unwrap_or_default();
+        assert_eq!(more.is_some(), last.contains("more objects"), "{last}");
+        assert_eq!(last.contains("more objects"), more == Some(last.as_str()), "{last}");
+    };
+    let list = |count: usize| {
+        format!(
+            r#"{{"apiVersion":"v1","kind":"List","items":[{},{}]}}"#,
+            pods(count).join(","),
+            json("a")
+        )
+    };
+    check(list(1_000), 1_000, None);
+    let more = Some("4000 more objects that are no runs, beyond 1000");
+    check(list(5_000), 1_001, more);
+    check(format!("{}\n{}", pods(5_000).join("\n"), json("a")), 1_001, more);
+    check(format!("{}\n---\n{}", pods(5_000).join("\n---\n"), yaml("a")), 1_001, more);
+}
+
+/// What is quoted from a document stays on its line and leaves a terminal alone.
+#[test]
+fn hostile_text_in_errors() {
+    let evil = "\u{1b}[2J\u{9b}x\r\n\u{202e}\u{200b}";
+    let long = "é".repeat(100_000);
+    for text in [evil, &long] {
+        let quoted = serde_json::Value::from(text).to_string();
+        let document = |version: &str, kind: &str, rest: &str| {
+            format!(
+                r#"{{"apiVersion":{version},"kind":{kind},"metadata":{{"name":"a","uid":"u"}}{rest}}}"#
+            )
+        };
+        let (v1, task) = (r#""tekton.dev/v1""#, r#""TaskRun""#);
+        let inside = |part: &str| {
+            let part = part.replace("TEXT", &quoted);
+            document(v1, task, &format!(",{part}"))
+        };
+        let cases = [
+            document(v1, &quoted, ""),
+            document(&quoted, task, ""),
+            document(&format!(r#""{}/v1""#, quoted.trim_matches('"')), task, ""),
+            document(&format!(r#""tekton.dev/{}""#, quoted.trim_matches('"')), task, ""),
+            document(v1, r#""Task""#, "").replace(r#""a""#, &quoted),
+            document(v1, task, "").replace(r#""a""#, &quoted),
+            document(v1, task, "").replace(r#""u""#, &quoted),
+            inside(r#""spec":5"#).replace(r#""a""#, &quoted),
+            inside(r#""status":{"provenance":{"refSource":{"digest":{TEXT:5}}}}"#),
+            inside(r#""status":{"startTime":TEXT}"#),
+            inside(r#""status":{"taskRuns":{TEXT:{"status":{"steps":5}}}}"#)
+                .replace("TaskRun\"", "PipelineRun\"")
+                .replace("/v1", "/v1beta1"),
+            format!("? {quoted}\n: 1\n? {quoted}\n: 2\n"),
+            format!("a: *x{}", text.replace(['[', '\n', '\r'], "")),
+        ];
+        for case in cases {
+            let found = read_documents(case.as_bytes());
+            let report = found[0].as_ref().expect_err(&case).report();
+            let odd = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{200b}');
+            assert!(!report.contains(odd) && report.len() < 1_000, "{report:?}");
+        }
+    }
+    let parent = r#"{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"a","uid":"u"},
+        "status":{"childReferences":[{"kind":"\u001bRun","name":"\n"}]}}"#;
+    let parent = read_documents(parent.as_bytes()).remove(0).expect("it can be read");
+    let missing = parent.missing_children()[0].to_string();
+    assert!(missing.starts_with(r#""\u{1b}Run" "\n" is run by"#), "{missing}");
+}
+
 #[test]
 fn ten_mebibytes() {
     let value = "x".repeat(10 << 20);
