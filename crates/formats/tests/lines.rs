@@ -79,6 +79,36 @@ fn artifacts_are_the_subjects_of_the_run() {
     assert_eq!(answer["artifactURIs"], json!([uri]));
 }
 
+/// The format `tekton` signs with the key of images: no status may be read as an image signature.
+#[test]
+fn a_status_that_is_an_image_signature_is_refused() {
+    let check = |status: &str, refused: Option<&str>| {
+        let object = format!(
+            r#"{{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{{"name":"a","uid":"u"}},"status":{status}}}"#
+        );
+        let run = chains_tekton::Run::from_json(object.as_bytes()).unwrap();
+        for name in NAMES {
+            let format = by_name(name, &Options::default()).unwrap();
+            let payload = format.payload(&run, &chains_core::Target::Run);
+            let error = payload.err().map(|error| error.report());
+            let expect = refused.filter(|_| name == "tekton").map(|member| {
+                format!(
+                    "TaskRun a: format tekton does not sign status.{member}: with this member the signed status \
+                     would be an image signature"
+                )
+            });
+            assert_eq!(error, expect, "{name} {status}");
+        }
+    };
+    let critical = r#"{"identity":{"docker-reference":""},"image":{"docker-manifest-digest":"sha256:00"},
+        "type":"cosign container image signature"}"#;
+    check(&format!(r#"{{"critical":{critical}}}"#), Some("critical"));
+    check(&format!(r#"{{"podName":"a","Critical":{critical},"optional":null}}"#), Some("Critical"));
+    check(r#"{"cRITICAL":null}"#, Some("cRITICAL"));
+    check(&format!(r#"{{"extra":{{"critical":{critical}}}}}"#), None);
+    check(r#"{"criticality":"high"}"#, None);
+}
+
 #[test]
 fn lines_that_cannot_be_answered() {
     let check = |line: &[u8], why: &str| {

@@ -322,14 +322,6 @@ proptest! {
             }
         }
     }
-
-    #[test]
-    fn bytes_that_are_no_run_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in any::<String>()) {
-        for bytes in [bytes.as_slice(), text.as_bytes()] {
-            let _ = Run::from_json(bytes);
-            let _ = chains_tekton::read::read_documents(bytes);
-        }
-    }
 }
 
 /// Ten thousand of everything: neither a stack nor a quadratic loop gives way.
