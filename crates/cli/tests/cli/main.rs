@@ -9,3 +9,6 @@ mod jsonl;
 mod keys;
 mod signing;
 mod tampering;
+mod verify_folder;
+mod verify_run;
+mod verify_what;
