@@ -184,3 +184,103 @@ fn decode(descriptor: &mut Value) {
         *content = json;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::{Value, json};
+
+    use super::Extent::{Whole, WithoutChildren};
+    use super::{Extent, differences};
+
+    fn check(signed: &Value, made: &Value, extent: Extent, expected: &[&str]) {
+        assert_eq!(differences(signed, made, extent), expected, "{signed} and {made}");
+    }
+
+    fn content(json: &str) -> Value {
+        json!({"name": "pipelineTask", "content": STANDARD.encode(json)})
+    }
+
+    fn v1(dependencies: &Value, byproducts: &Value) -> Value {
+        json!({"predicate": {
+            "buildDefinition": {"resolvedDependencies": dependencies},
+            "runDetails": {"byproducts": byproducts},
+        }})
+    }
+
+    #[test]
+    fn order_counts_where_it_means_something() {
+        let of = |list: Value| json!({"subject": list, "predicate": {"materials": list}});
+        check(&of(json!([1, 2, 2])), &of(json!([2, 1, 2])), Whole, &[]);
+        let both = ["predicate.materials", "subject"];
+        check(&of(json!([1, 2, 2])), &of(json!([1, 1, 2])), Whole, &both);
+        check(&of(json!([1, 2])), &of(json!([1])), Whole, &both);
+        check(&json!({"subject": []}), &json!({}), Whole, &[]);
+        check(&json!({"subject": [1]}), &json!({}), Whole, &["subject"]);
+        check(&json!({"subject": "x"}), &json!({"subject": []}), Whole, &["subject"]);
+        let steps = |list: Value| json!({"predicate": {"buildConfig": {"steps": list}}});
+        let place = "predicate.buildConfig.steps.0";
+        check(&steps(json!([1, 2])), &steps(json!([3, 2])), Whole, &[place]);
+    }
+
+    #[test]
+    fn what_changes_after_the_run_is_left_aside() {
+        let of = |label: &str| {
+            json!({"predicate": {
+                "invocation": {"environment": {"labels": {"a": label}}, "parameters": {}},
+                "buildConfig": {"tasks": [{"invocation": {"environment": label}}]},
+                "buildDefinition": {"internalParameters": {"labels": label, "flags": {}}},
+            }})
+        };
+        check(&of("x"), &of("y"), Whole, &[]);
+        let parameter = json!({"predicate": {"invocation": {"parameters": {"labels": "x"}}}});
+        let other = json!({"predicate": {"invocation": {"parameters": {"labels": "y"}}}});
+        check(&parameter, &other, Whole, &["predicate.invocation.parameters.labels"]);
+    }
+
+    #[test]
+    fn content_is_compared_as_what_it_is() {
+        let run = |metadata: &str, spec: &str| {
+            let task = format!("{{\"metadata\": {{\"name\":\"a\"{metadata}}},\"spec\":{spec}}}");
+            v1(&json!([content(&task)]), &json!([]))
+        };
+        check(&run("", "{\"a\":1,\"b\":2}"), &run("", "{\"b\":2, \"a\":1}"), Whole, &[]);
+        check(&run(",\"labels\":{},\"resourceVersion\":\"7\"", "{}"), &run("", "{}"), Whole, &[]);
+        let place = ["predicate.buildDefinition.resolvedDependencies"];
+        check(&run(",\"uid\":\"7\"", "{}"), &run("", "{}"), Whole, &place);
+        check(&run("", "{\"a\":1}"), &run("", "{}"), Whole, &place);
+        // A result may hold anything: nothing of it is left aside.
+        let result = |label: &str| {
+            v1(
+                &json!([]),
+                &json!([content(&format!("{{\"metadata\":{{\"labels\":\"{label}\"}}}}"))]),
+            )
+        };
+        check(&result("x"), &result("y"), Whole, &["predicate.runDetails.byproducts"]);
+    }
+
+    #[test]
+    fn task_runs_that_are_not_at_hand_may_have_added_to_lists() {
+        let dependency =
+            |name: &str, digest: Value| json!({"name": name, "uri": "u", "digest": digest});
+        let signed = v1(
+            &json!([{"uri": "more"}, dependency("task", json!({"sha1": "a", "sha256": "b"}))]),
+            &json!([1, 2]),
+        );
+        let made = v1(&json!([dependency("inputs/result", json!({"sha1": "a"}))]), &json!([2]));
+        check(&signed, &made, WithoutChildren, &[]);
+        let place = ["predicate.buildDefinition.resolvedDependencies"];
+        let other = v1(&json!([dependency("task", json!({"sha1": "c"}))]), &json!([2]));
+        check(&signed, &other, WithoutChildren, &place);
+        let tasks =
+            |tasks: Value| json!({"subject": [1], "predicate": {"buildConfig": {"tasks": tasks}}});
+        check(&tasks(json!([1])), &tasks(json!([])), WithoutChildren, &[]);
+        check(
+            &tasks(json!([1])),
+            &json!({"subject": [2]}),
+            WithoutChildren,
+            &["predicate", "subject"],
+        );
+    }
+}

@@ -89,3 +89,109 @@ fn unreadable(unreadable: Unreadable, kind: &'static str) -> Item {
     checks.failed(&checks::refusal(unreadable.reason));
     checks.into_item(kind, unreadable.location, Weight::OneOfKind)
 }
+
+#[cfg(test)]
+mod tests {
+    use chains_core::{Payload, Signed, Stored, Target};
+    use chains_store_oci::{Attached, Attachments, Unreadable};
+    use chains_testkit::fake::FakeSigner;
+    use chains_testkit::fixture;
+
+    use super::super::checks::Trust;
+    use super::super::missing;
+
+    const SPDX: &str = "https://spdx.dev/Document";
+
+    fn attached(payload: Payload, signer: &FakeSigner) -> Attached {
+        let record = fixture::signed(&fixture::run("build"), Target::Run, payload, signer);
+        let location = "registry.example.com/team/app:tag".to_owned();
+        let (payload, signed): (_, Option<Signed>) = (record.payload.bytes, record.signed);
+        let stored = Stored { location, payload, signed, certificate: None, chain: None };
+        Attached { stored, bundle: None, timestamp: None }
+    }
+
+    fn signature() -> Attached {
+        attached(fixture::simple_signing(&fixture::image("app")), &FakeSigner::new(1))
+    }
+
+    fn attestation(predicate_type: &str) -> Attached {
+        attached(statement(predicate_type), &FakeSigner::new(1))
+    }
+
+    fn statement(predicate_type: &str) -> Payload {
+        let payload = fixture::statement(&fixture::run("build"), &fixture::image("app"));
+        let json = String::from_utf8(payload.bytes.to_vec()).unwrap();
+        let json = json.replace(fixture::PREDICATE_TYPE, predicate_type);
+        Payload { bytes: json.into(), ..payload }
+    }
+
+    /// What is attached, the types that are asked for, what is missing, and what is noted.
+    fn check(
+        [signatures, attestations]: [Vec<Attached>; 2],
+        types: &[&str],
+        error: Option<&str>,
+        notes: &[&str],
+    ) {
+        let keys = [FakeSigner::new(1).public_key().clone()];
+        let types: Vec<String> = types.iter().map(|&text| text.to_owned()).collect();
+        let attachments = |found| Attachments { found, unreadable: Vec::new() };
+        let trust = Trust { keys: &keys, types: &types };
+        let image = fixture::image("app");
+        let found = super::found(&image, attachments(signatures), attachments(attestations), trust);
+        assert_eq!(missing(&found.items).as_deref(), error, "{:?}", found.items);
+        assert_eq!(found.notes, notes);
+    }
+
+    const NO_SIGNATURE: &str = "no image signature was found";
+    const NO_ATTESTATION: &str = "no attestation was found";
+    const NO_PROVENANCE: &str = "no attestation with predicate https://slsa.dev/provenance/v0.2 or \
+                                 https://slsa.dev/provenance/v1 was found";
+    const NO_SPDX: &str = "no attestation with predicate https://spdx.dev/Document was found";
+
+    #[test]
+    fn what_is_not_there_is_noted() {
+        let provenance = || attestation(fixture::PREDICATE_TYPE);
+        check([vec![signature()], vec![provenance()]], &[], None, &[]);
+        check([vec![signature()], vec![]], &[], None, &[NO_ATTESTATION]);
+        check([vec![], vec![provenance()]], &[], None, &[NO_SIGNATURE]);
+        let nothing = Some("nothing signed was found");
+        check([vec![], vec![]], &[], nothing, &[NO_SIGNATURE, NO_ATTESTATION]);
+    }
+
+    #[test]
+    fn other_attestations_prove_nothing_by_themselves() {
+        let neither = Some("neither an image signature nor provenance was found");
+        check([vec![], vec![attestation(SPDX)]], &[], neither, &[NO_SIGNATURE, NO_PROVENANCE]);
+        check([vec![signature()], vec![attestation(SPDX)]], &[], None, &[NO_PROVENANCE]);
+        let both = || vec![attestation(SPDX), attestation(fixture::PREDICATE_TYPE)];
+        check([vec![], both()], &[], None, &[NO_SIGNATURE]);
+        // What is signed by someone else is not believed to be of another type.
+        let theirs = attached(statement(SPDX), &FakeSigner::new(2));
+        let refused = Some("no attestation verified, of 1 found");
+        check([vec![signature()], vec![theirs]], &[], refused, &[]);
+    }
+
+    #[test]
+    fn a_type_that_is_asked_for_must_be_there() {
+        let provenance = || attestation(fixture::PREDICATE_TYPE);
+        check([vec![], vec![attestation(SPDX)]], &[SPDX], None, &[NO_SIGNATURE]);
+        let failed = |of: &str| Some(format!("1 of {of} did not verify"));
+        check([vec![signature()], vec![provenance()]], &[SPDX], failed("3").as_deref(), &[NO_SPDX]);
+        check([vec![signature()], vec![]], &[SPDX], failed("2").as_deref(), &[NO_ATTESTATION]);
+        let either = [SPDX, fixture::PREDICATE_TYPE];
+        check([vec![signature()], vec![provenance()]], &either, None, &[]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_counts_as_refused() {
+        let keys = [FakeSigner::new(1).public_key().clone()];
+        let trust = Trust { keys: &keys, types: &[] };
+        let odd = Unreadable { location: "here".to_owned(), reason: "it is odd".to_owned() };
+        let unreadable = Attachments { found: Vec::new(), unreadable: vec![odd] };
+        let found = super::found(&fixture::image("app"), unreadable, Attachments::default(), trust);
+        assert_eq!(
+            missing(&found.items).as_deref(),
+            Some("no image signature verified, of 1 found")
+        );
+    }
+}
