@@ -2,6 +2,13 @@
 //!
 //! No test here needs a network; those that do are in `tests/e2e`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, which clippy does not see"
+)]
+
 mod bad_input;
 mod configuration;
 mod harness;
