@@ -3,6 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use chains_core::{Payload, Store as _, Target};
+use chains_store_local::LocalStore;
+use chains_testkit::fake::FakeSigner;
+use chains_testkit::fixture;
+
 use crate::harness::{Said, Scene, TASK_RUN};
 
 const KEY: [&str; 2] = ["--key", "chains-out/chains.pub"];
@@ -105,25 +110,28 @@ fn a_record_is_what_its_name_says() {
     check("artifacts.taskrun.format=tekton", status_to_image, "reading a simple signing document");
 }
 
-/// The status of a run may hold anything, an image signature's fields too.
-#[test]
-fn a_status_that_looks_like_an_image_signature_is_none() {
+/// The status of a run may hold anything, an image signature's fields too. Chains does not sign such a one; an
+/// older release may have.
+#[tokio::test]
+async fn a_status_that_looks_like_an_image_signature_is_none() {
     let scene = Scene::new();
-    let digest = format!("sha256:{}", "0".repeat(64));
-    let critical = format!(
-        "status:\n  critical:\n    type: cosign container image signature\n    \
-         identity: {{docker-reference: registry.example.com/evil}}\n    \
-         image: {{docker-manifest-digest: '{digest}'}}\n"
-    );
-    scene.write("run.yaml", TASK_RUN.replace("\nstatus:\n", &format!("\n{critical}")));
-    let format = "artifacts.taskrun.format=tekton";
-    scene.run(&["sign", "run.yaml", "-c", format, "--store", "local"]).expect(0);
+    let (run, image) = (fixture::run("build"), fixture::image("app"));
+    let document = String::from_utf8(fixture::simple_signing(&image).bytes.to_vec()).unwrap();
+    let conditions = "\"conditions\":[{\"type\":\"Succeeded\",\"status\":\"True\"}]";
+    let bytes = document.replace("\"optional\":null", conditions).into();
+    let payload = Payload { bytes, ..fixture::status() };
+    let signer = FakeSigner::new(1);
+    let store = LocalStore::new(scene.path("chains-out"));
+    let keep = async |target| {
+        let record = fixture::signed(&run, target, payload.clone(), &signer);
+        store.put(&record).await.unwrap();
+    };
+    scene.write("chains-out/chains.pub", signer.public_key().to_pem().unwrap());
+    keep(Target::Run).await;
     let said = scene.run(&["verify", "chains-out", KEY[0], KEY[1], "-o", "json"]).expect(0).json();
-    let kinds: Vec<_> =
-        said[0]["items"].as_array().unwrap().iter().map(|item| item["kind"].as_str()).collect();
-    assert_eq!(kinds, [Some("image signature"), Some("signature")]);
-    rename(&scene, "status", "image-evil-000000000000-0123456789abcdef");
-    verify(&scene).expect(1).says("REFUSED");
+    assert_eq!(said[0]["items"][0]["kind"], "signature");
+    keep(Target::Image(image)).await;
+    verify(&scene).expect(1).says("reading a simple signing document");
 }
 
 #[test]
