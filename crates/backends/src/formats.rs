@@ -1,10 +1,11 @@
-//! The formats that a configuration chooses, and what they make of a run without signing it.
+//! The formats that a configuration chooses.
 
 use std::sync::Arc;
 
 use chains_config::{Artifact, Config};
-use chains_core::{Format, Payload, Result, RunKind, Target};
+use chains_core::{Format, Result, RunKind};
 use chains_formats::Options;
+use chains_formats::jsonl::Chosen;
 use chains_tekton::Run;
 
 /// The format of each kind of target.
@@ -15,17 +16,6 @@ pub struct Formats {
     pub(crate) image: Arc<dyn Format<Run>>,
     enabled: [bool; 3],
     pipelinerun_images: bool,
-}
-
-/// What a format made of one target.
-#[derive(Debug)]
-pub struct Made {
-    /// The target.
-    pub target: Target,
-    /// The name of the format.
-    pub format: &'static str,
-    /// The payload; `None` where there is nothing to say.
-    pub payload: Result<Option<Payload>>,
 }
 
 impl Formats {
@@ -52,20 +42,18 @@ impl Formats {
         })
     }
 
-    /// What would be signed of the run: each enabled target with its payload.
-    pub fn payloads<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = Made> + 'a {
-        let kind = run.reference().kind;
-        run.targets(self.pipelinerun_images).into_iter().filter_map(move |target| {
-            let (format, enabled) = match (&target, kind) {
-                (Target::Run, RunKind::TaskRun) => (&self.taskrun, self.enabled[0]),
-                (Target::Run, RunKind::PipelineRun) => (&self.pipelinerun, self.enabled[1]),
-                (Target::Image(_), _) => (&self.image, self.enabled[2]),
-            };
-            enabled.then(|| Made {
-                format: format.name(),
-                payload: format.payload(run, &target),
-                target,
-            })
-        })
+    /// What is signed of a kind of run: the formats of what is enabled.
+    #[must_use]
+    pub fn chosen(&self, kind: RunKind) -> Chosen {
+        let [taskrun, pipelinerun, image] = self.enabled;
+        let run = match kind {
+            RunKind::TaskRun => taskrun.then_some(&self.taskrun),
+            RunKind::PipelineRun => pipelinerun.then_some(&self.pipelinerun),
+        };
+        Chosen {
+            run: run.cloned(),
+            image: image.then(|| Arc::clone(&self.image)),
+            pipeline_images: self.pipelinerun_images,
+        }
     }
 }

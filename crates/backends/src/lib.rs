@@ -26,7 +26,7 @@ use chains_engine::{Engine, Plan, Resilient, Route};
 use chains_tekton::Run;
 
 pub use environment::Environment;
-pub use formats::{Formats, Made};
+pub use formats::Formats;
 pub use signers::{BuildSigner, SIGNERS};
 pub use stores::{BuildStore, STORES};
 

@@ -17,6 +17,13 @@ pub(crate) fn configuration(
     given: &[String],
     overrides: &[(&str, String)],
 ) -> anyhow::Result<Config> {
+    let overrides = overrides.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+    let layers = layers(given)?.pairs(Origin::CommandLine, overrides);
+    layers.resolve().map_err(|faults| error_of(&faults))
+}
+
+/// Lays the files and pairs over each other, in their order.
+pub(crate) fn layers(given: &[String]) -> anyhow::Result<Layers> {
     let mut layers = Layers::new();
     for one in given {
         layers = match one.split_once('=') {
@@ -31,8 +38,7 @@ pub(crate) fn configuration(
             _ => layers.text(&input::text(Path::new(one))?),
         };
     }
-    let overrides = overrides.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
-    layers.pairs(Origin::CommandLine, overrides).resolve().map_err(|faults| error_of(&faults))
+    Ok(layers)
 }
 
 /// All faults, one a line.

@@ -45,7 +45,7 @@ fn read_and_payload(bencher: Bencher<'_, '_>, set: &Set) {
 /// What `chains payload --jsonl` does with a line.
 #[divan::bench(args = sets())]
 fn line(bencher: Bencher<'_, '_>, set: &Set) {
-    set.bench(bencher, |case| jsonl::answer(case.line.as_bytes(), choose).len());
+    set.bench(bencher, |case| jsonl::to_line(&jsonl::answer(case.line.as_bytes(), choose)).len());
 }
 
 fn payloads(run: &Run, chosen: &Chosen) -> usize {
@@ -116,7 +116,7 @@ impl Case {
     }
 
     fn chosen(&self) -> Option<Chosen> {
-        choose(&self.config, RunKind::TaskRun).ok()
+        choose(self.config.clone(), RunKind::TaskRun).ok()
     }
 }
 
@@ -160,10 +160,10 @@ fn workspace() -> &'static Path {
 }
 
 /// What of a configuration matters here; a key that ends in `format` is for the kind that the case is of.
-fn choose(config: &BTreeMap<String, String>, _kind: RunKind) -> Result<Chosen> {
+fn choose(config: BTreeMap<String, String>, _kind: RunKind) -> Result<Chosen> {
     let mut options = Options::default();
     let mut format = "in-toto";
-    for (key, value) in config {
+    for (key, value) in &config {
         match key.rsplit('.').next() {
             Some("format") => format = value,
             Some("enable-deep-inspection") => options.deep_inspection = value == "true",

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use chains_core::{Error, ErrorKind};
-use chains_formats::jsonl::{Chosen, answer};
+use std::collections::BTreeMap;
+
+use chains_core::{Error, ErrorKind, Result, RunKind};
+use chains_formats::jsonl::{self, Chosen, to_line};
 use chains_formats::{BuildType, NAMES, Options, by_name};
 use serde_json::{Value, json};
 
@@ -17,6 +19,13 @@ fn run(kind: &str) -> String {
 fn chosen(run: Option<&str>, image: Option<&str>, pipeline_images: bool) -> Chosen {
     let format = |name: &str| by_name(name, &Options::default()).unwrap();
     Chosen { run: run.map(format), image: image.map(format), pipeline_images }
+}
+
+fn answer(
+    line: &[u8],
+    choose: impl FnOnce(BTreeMap<String, String>, RunKind) -> Result<Chosen>,
+) -> Vec<u8> {
+    to_line(&jsonl::answer(line, choose))
 }
 
 fn check(line: &str, chosen: Chosen, expect: &[&str]) {

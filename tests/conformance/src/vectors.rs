@@ -5,6 +5,9 @@ use std::path::PathBuf;
 /// Names the file, where it is not in its usual place.
 pub const VARIABLE: &str = "CHAINS_VECTORS";
 
+/// How many vectors were recorded.
+pub const COUNT: usize = 854;
+
 /// The file with the recorded vectors, if there is one.
 #[must_use]
 pub fn path() -> Option<PathBuf> {

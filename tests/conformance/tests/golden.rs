@@ -5,6 +5,10 @@ use std::fmt::Write as _;
 use chains_conformance::{choose, golden};
 use chains_formats::jsonl;
 
+fn answer(line: &str) -> Vec<u8> {
+    jsonl::to_line(&jsonl::answer(line.as_bytes(), choose))
+}
+
 #[test]
 fn golden_set_is_unchanged() {
     let bless = std::env::var_os(golden::BLESS).is_some();
@@ -15,7 +19,7 @@ fn golden_set_is_unchanged() {
         let answers: Vec<String> = family
             .cases
             .iter()
-            .map(|case| String::from_utf8(jsonl::answer(case.line.as_bytes(), choose)))
+            .map(|case| String::from_utf8(answer(&case.line)))
             .collect::<Result<_, _>>()
             .expect("an answer is UTF-8");
         if bless {
@@ -53,7 +57,7 @@ fn golden_set_is_unchanged() {
 #[test]
 fn golden_answers_are_json() {
     for case in golden::families().iter().flat_map(|family| &family.cases) {
-        let answer = jsonl::answer(case.line.as_bytes(), choose);
+        let answer = answer(&case.line);
         let answer: serde_json::Value = serde_json::from_slice(&answer).expect("an answer is JSON");
         let says = answer["error"].is_string() || answer["payloads"].is_array();
         assert!(says, "{}: {answer}", case.name);

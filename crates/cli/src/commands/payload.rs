@@ -1,14 +1,13 @@
 //! `chains payload`: prints what would be signed.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufWriter, Write as _};
+use std::io::{BufRead, Read as _};
 
-use anyhow::Context as _;
-use chains_backends::{Formats, Made};
-use chains_core::{RunKind, RunRef, Target};
-use chains_tekton::Run;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use anyhow::{Context as _, bail};
+use chains_backends::Formats;
+use chains_config::{Layers, Origin};
+use chains_core::{Error, ErrorKind};
+use chains_formats::jsonl::{self, Answer, Answered};
+use serde::Serialize;
 
 use crate::args::{Output, PayloadArgs};
 use crate::output::Exit;
@@ -17,80 +16,6 @@ use crate::{output, settings};
 
 pub(crate) fn run(args: &PayloadArgs, format: Output) -> anyhow::Result<Exit> {
     if args.jsonl { lines(&args.config.config) } else { documents(args, format) }
-}
-
-/// What is made of one run.
-#[derive(Debug, Serialize)]
-struct Answer {
-    payloads: Vec<Answered>,
-    #[serde(rename = "artifactURIs", skip_serializing_if = "Vec::is_empty")]
-    artifact_uris: Vec<String>,
-}
-
-/// What is made of one target: a payload, or why there is none.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Answered {
-    artifact: &'static str,
-    format: &'static str,
-    short_key: String,
-    full_key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-impl Answer {
-    fn of(formats: &Formats, run: &Run) -> Self {
-        let mut answer = Self { payloads: Vec::new(), artifact_uris: Vec::new() };
-        for made in formats.payloads(run) {
-            if let (Target::Run, Ok(Some(payload))) = (&made.target, &made.payload) {
-                answer.artifact_uris =
-                    payload.subjects.iter().flat_map(|subject| subject.artifact_uris()).collect();
-            }
-            answer.payloads.extend(Answered::of(run.reference(), made));
-        }
-        answer
-    }
-
-    fn has_error(&self) -> bool {
-        self.payloads.iter().any(|payload| payload.error.is_some())
-    }
-}
-
-impl Answered {
-    /// Nothing where the format has nothing to say.
-    fn of(run: &RunRef, made: Made) -> Option<Self> {
-        let key = made.target.record_key(run);
-        let artifact = match (&made.target, run.kind) {
-            (Target::Image(_), _) => "oci",
-            (Target::Run, RunKind::TaskRun) => "tekton",
-            (Target::Run, RunKind::PipelineRun) => "tekton-pipeline-run",
-        };
-        let (payload, error) = match made.payload {
-            Ok(None) => return None,
-            Ok(Some(payload)) => match raw(&payload.bytes) {
-                Ok(json) => (Some(json), None),
-                Err(error) => (None, Some(format!("{error:#}"))),
-            },
-            Err(error) => (None, Some(error.report())),
-        };
-        Some(Self {
-            artifact,
-            format: made.format,
-            short_key: key.short,
-            full_key: key.full,
-            payload,
-            error,
-        })
-    }
-}
-
-/// The payload's bytes as they are: what is shown is what is signed.
-fn raw(bytes: &[u8]) -> anyhow::Result<Box<RawValue>> {
-    let text = std::str::from_utf8(bytes).context("the payload is not UTF-8")?;
-    Ok(RawValue::from_string(text.to_owned())?)
 }
 
 #[derive(Debug, Serialize)]
@@ -113,17 +38,20 @@ fn documents(args: &PayloadArgs, format: Output) -> anyhow::Result<Exit> {
     let Input { runs, unread } = runs::read(&args.runs)?;
     let runs: Vec<OfRun> = runs
         .iter()
-        .map(|run| OfRun { run: Identity::of(run.reference()), answer: Answer::of(&formats, run) })
+        .map(|run| OfRun {
+            run: Identity::of(run.reference()),
+            answer: Answer::of(run, &formats.chosen(run.kind())),
+        })
         .collect();
     let mut exit = if unread.is_empty() { Exit::Done } else { Exit::Unread };
-    if runs.iter().any(|run| run.answer.has_error()) {
+    if runs.iter().flat_map(|run| &run.answer.payloads).any(|made| made.payload.is_err()) {
         exit = exit.and(Exit::Failed);
     }
     match format {
         Output::Json => output::json(&All { runs, unread })?,
         Output::Table => {
-            for payload in runs.iter().flat_map(|run| &run.answer.payloads) {
-                print(payload)?;
+            for made in runs.iter().flat_map(|run| &run.answer.payloads) {
+                print(made)?;
             }
             unread.iter().for_each(output::warning);
         }
@@ -132,74 +60,71 @@ fn documents(args: &PayloadArgs, format: Output) -> anyhow::Result<Exit> {
 }
 
 /// One payload for people: its key on standard error, the document on standard output.
-fn print(payload: &Answered) -> anyhow::Result<()> {
-    output::note(format_args!("# {} {} ({})", payload.artifact, payload.full_key, payload.format));
-    if let Some(error) = &payload.error {
-        output::warning(format_args!("no payload for {}: {error}", payload.full_key));
+fn print(made: &Answered) -> anyhow::Result<()> {
+    output::note(format_args!("# {} {} ({})", made.artifact, made.key.full, made.format));
+    match &made.payload {
+        Ok(payload) => {
+            let value: serde_json::Value = serde_json::from_slice(&payload.bytes)?;
+            output::json(&value)
+        }
+        Err(error) => {
+            output::warning(format_args!("no payload for {}: {}", made.key.full, error.report()));
+            Ok(())
+        }
     }
-    if let Some(document) = &payload.payload {
-        let value: serde_json::Value = serde_json::from_str(document.get())?;
-        output::json(&value)?;
-    }
-    Ok(())
 }
 
-/// One case of `--jsonl`.
-#[derive(Debug, Deserialize)]
-struct Case<'a> {
-    #[serde(borrow)]
-    object: &'a RawValue,
-    #[serde(borrow, default, rename = "taskRuns")]
-    task_runs: Option<Vec<&'a RawValue>>,
-    #[serde(default)]
-    config: Option<BTreeMap<String, String>>,
-}
+/// The longest line that is read, in bytes: a PipelineRun of a thousand TaskRuns has a few MiB.
+const LONGEST_LINE: u64 = 64 * 1024 * 1024;
 
-#[derive(Debug, Serialize)]
-struct Refused {
-    error: String,
-}
-
-/// Answers a line for each line; one that cannot be read does not stop the rest.
+/// Answers a line for each line, at once; one that cannot be read does not stop the rest.
 fn lines(given: &[String]) -> anyhow::Result<Exit> {
+    if given.iter().any(|one| one == "-") {
+        bail!("--config -: with --jsonl, standard input holds the cases");
+    }
+    let layers = settings::layers(given)?;
+    // What is wrong with these is wrong for every line.
+    layers.clone().resolve().map_err(|faults| settings::error_of(&faults))?;
     let mut input = std::io::stdin().lock();
-    let mut output = BufWriter::new(std::io::stdout().lock());
     let mut exit = Exit::Done;
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        if input.read_until(b'\n', &mut line).context("reading standard input")? == 0 {
-            break;
-        }
+    while let Some(fits) = next_line(&mut input, &mut line).context("reading standard input")? {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match case(&line, given) {
-            Ok(answer) => serde_json::to_writer(&mut output, &answer)?,
-            Err(error) => {
-                exit = exit.and(Exit::Unread);
-                serde_json::to_writer(&mut output, &Refused { error: format!("{error:#}") })?;
-            }
+        let answer = if fits { case(&line, &layers) } else { Err(too_long()) };
+        if answer.is_err() {
+            exit = exit.and(Exit::Unread);
         }
-        output.write_all(b"\n")?;
+        let mut answer = jsonl::to_line(&answer);
+        answer.push(b'\n');
+        // Standard output passes whole lines on: whoever asks one by one is not left waiting.
+        output::raw(&answer);
     }
-    output.flush()?;
     Ok(exit)
 }
 
-fn case(line: &[u8], given: &[String]) -> anyhow::Result<Answer> {
-    let case: Case<'_> = serde_json::from_slice(line).context("reading the case")?;
-    let config = case.config.unwrap_or_default();
-    let pairs: Vec<(&str, String)> =
-        config.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
-    let config = settings::configuration(given, &pairs)?;
-    let formats = Formats::new(&config).map_err(settings::report)?;
-    let read = |json: &RawValue| Run::from_json(json.get().as_bytes()).map_err(settings::report);
-    let mut run = read(case.object)?;
-    if let Some(children) = case.task_runs {
-        let children: Vec<Run> =
-            children.into_iter().map(read).collect::<Result<_, _>>().context("reading taskRuns")?;
-        run = run.with_children(children);
+/// Reads a line, and tells whether it is whole: of one that is too long the rest is passed over. `None` at the end.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<Option<bool>> {
+    line.clear();
+    if input.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', line)? == 0 {
+        return Ok(None);
     }
-    Ok(Answer::of(&formats, &run))
+    let fits = line.ends_with(b"\n") || line.len() as u64 <= LONGEST_LINE;
+    if !fits {
+        input.skip_until(b'\n')?;
+    }
+    Ok(Some(fits))
+}
+
+fn too_long() -> Error {
+    let most = LONGEST_LINE / (1024 * 1024);
+    Error::new(ErrorKind::InvalidInput, format!("reading a case: the line is over {most} MiB"))
+}
+
+fn case(line: &[u8], layers: &Layers) -> chains_core::Result<Answer> {
+    jsonl::answer(line, |config, kind| {
+        let config = layers.clone().pairs(Origin::CommandLine, config).resolve()?;
+        Ok(Formats::new(&config)?.chosen(kind))
+    })
 }
