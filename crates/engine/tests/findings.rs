@@ -1,5 +1,7 @@
 //! What must not be mistaken: skipped for stored, one image's record for another's, running for complete.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,5 +1,8 @@
 //! The line, from run to report, with a real format and fakes around it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "the clones become trait objects")]
+
 use std::sync::Arc;
 
 use chains_core::{

@@ -22,6 +22,9 @@ pub(crate) struct Setup {
     pub(crate) folder: PathBuf,
 }
 
+/// The signer where one is needed, and its public key as an argument of `chains verify --key`.
+type SignerAndKey = (Option<Arc<dyn Signer>>, Option<String>);
+
 /// What it is done with.
 #[derive(Debug)]
 pub(crate) struct Signing {
@@ -46,7 +49,7 @@ impl Setup {
         Ok(Signing { engine, public_key })
     }
 
-    fn signer(&self, args: &SignArgs) -> anyhow::Result<(Option<Arc<dyn Signer>>, Option<String>)> {
+    fn signer(&self, args: &SignArgs) -> anyhow::Result<SignerAndKey> {
         if !self.config.signers_in_use().contains(&SignerName::X509) {
             return Ok((None, None));
         }
