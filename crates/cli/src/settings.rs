@@ -89,7 +89,7 @@ pub(crate) fn oci_options(
 pub(crate) fn report(error: chains_core::Error) -> anyhow::Error {
     match error.kind() {
         ErrorKind::Unauthorized => anyhow::anyhow!(
-            "{}\n  hint: credentials are read from DOCKER_CONFIG or ~/.docker/config.json",
+            "{}; credentials are read from DOCKER_CONFIG or ~/.docker/config.json",
             error.report()
         ),
         _ => anyhow::anyhow!(error.report()),
