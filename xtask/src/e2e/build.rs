@@ -9,9 +9,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// Builds `chains` as users do, in release, and tells where it is.
+/// Builds `chains` and tells where it is: as the hermetic tests did, so that nothing is compiled twice, or in
+/// the profile that `CHAINS_E2E_PROFILE` names.
 pub(crate) fn chains() -> Result<PathBuf> {
-    let args = ["build", "--release", "--package", "chains-cli", "--bin", "chains"];
+    let profile = env::var("CHAINS_E2E_PROFILE").unwrap_or_else(|_| "dev".to_owned());
+    let args = ["build", "--profile", &profile, "--package", "chains-cli", "--bin", "chains"];
     executable(&args, "chains")
 }
 
