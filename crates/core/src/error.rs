@@ -144,19 +144,25 @@ impl Error {
     /// The whole chain in one line, outermost first, joined by `: `.
     #[must_use]
     pub fn report(&self) -> String {
-        let mut line = self.context.clone();
-        let mut source = StdError::source(self);
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            // Libraries often repeat their cause in their own message.
-            if !line.ends_with(&text) {
-                line.push_str(": ");
-                line.push_str(&text);
-            }
-            source = cause.source();
-        }
-        line
+        chain(self)
     }
+}
+
+/// Any error with its causes in one line, outermost first, joined by `: `.
+#[must_use]
+pub fn chain(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Libraries often repeat their cause in their own message.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
 }
 
 impl fmt::Display for Error {

@@ -31,7 +31,7 @@ mod traits;
 
 pub use digest::{Digest, DigestAlgorithm};
 pub use entry::{Entry, InclusionProof};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, chain};
 pub use image::{ImageDigest, ImageName};
 pub use key::{KeyAlgorithm, PublicKey};
 pub use payload::{Payload, Subject, Wrapping, media_type};

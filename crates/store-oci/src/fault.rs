@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use chains_core::{Error, ErrorKind};
+use chains_core::{Error, ErrorKind, chain};
 
 /// A failure: what was attempted on what, and why it failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,21 +30,6 @@ impl Fault {
         // Addresses may carry signatures and tokens.
         Self::new(kind, what, chain(&error.without_url()))
     }
-}
-
-/// An error with its causes in one line.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
-    line
 }
 
 impl fmt::Display for Fault {

@@ -147,7 +147,7 @@ pub(crate) fn parse_reference(text: &str) -> Result<(ImageName, String)> {
         Error::new(ErrorKind::InvalidInput, format!("reading the image reference {text:?}"))
             .with_source(why)
     };
-    let reference: Reference = text.parse().map_err(|e| odd(fault::chain(&e)))?;
+    let reference: Reference = text.parse().map_err(|e| odd(chains_core::chain(&e)))?;
     let name = format!("{}/{}", reference.registry(), reference.repository());
     let name = name.parse().map_err(|e: Error| odd(e.to_string()))?;
     let identifier = match (reference.digest(), reference.tag()) {

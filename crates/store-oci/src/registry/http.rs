@@ -31,7 +31,7 @@ impl Http {
             let pem = std::fs::read(path)
                 .map_err(|e| Fault::new(ErrorKind::Configuration, what(), e.to_string()))?;
             let found = Certificate::from_pem_bundle(&pem).map_err(|e| {
-                Fault::new(ErrorKind::Configuration, what(), crate::fault::chain(&e))
+                Fault::new(ErrorKind::Configuration, what(), chains_core::chain(&e))
             })?;
             if found.is_empty() {
                 return Err(Fault::new(
@@ -87,7 +87,7 @@ impl Http {
         };
         builder.build().map_err(|e| {
             let what = "setting up TLS for registries";
-            Fault::new(ErrorKind::Configuration, what, crate::fault::chain(&e))
+            Fault::new(ErrorKind::Configuration, what, chains_core::chain(&e))
         })
     }
 }
