@@ -38,6 +38,8 @@ const ALLOWED: &[Edges] = &[
         &["chains-formats", "chains-signer-x509", "chains-store-local", "chains-store-tekton"],
     ),
     ("chains-testkit", &[CORE, "chains-verify"], &[]),
+    // What the two front ends share of Kubernetes.
+    ("chains-cluster", &[CORE, "chains-signer-x509"], &[]),
     (
         "chains-backends",
         &[
@@ -58,6 +60,7 @@ const ALLOWED: &[Edges] = &[
         &[
             CORE,
             "chains-backends",
+            "chains-cluster",
             "chains-config",
             "chains-engine",
             "chains-formats",
@@ -73,7 +76,16 @@ const ALLOWED: &[Edges] = &[
     ),
     (
         "chains-controller",
-        &[CORE, "chains-backends", "chains-config", "chains-engine", "chains-tekton"],
+        &[
+            CORE,
+            "chains-backends",
+            "chains-cluster",
+            "chains-config",
+            "chains-engine",
+            "chains-signer-x509",
+            "chains-store-oci",
+            "chains-tekton",
+        ],
         &[],
     ),
     // Packages of tests and tasks: nothing knows them, so they may know everything.
@@ -84,8 +96,8 @@ const ALLOWED: &[Edges] = &[
 
 /// Crates that few may know, with those that may.
 const GUARDED: &[(&str, &[&str])] = &[
-    ("kube", &["chains-controller", "chains-cli"]),
-    ("k8s-openapi", &["chains-controller", "chains-cli"]),
+    ("kube", &["chains-cluster", "chains-controller", "chains-e2e"]),
+    ("k8s-openapi", &["chains-cluster", "chains-controller", "chains-e2e"]),
     // Front ends choose it; in libraries it would hide what kinds of error there are.
     ("anyhow", &["chains-cli", "chains-controller", "chains-conformance", "chains-e2e", "xtask"]),
     // Libraries tell, front ends listen.

@@ -1,0 +1,1 @@
+//! Registry credentials of the ServiceAccount that a run uses.

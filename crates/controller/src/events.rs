@@ -1,0 +1,1 @@
+//! Tells people in the cluster what happened: Kubernetes Events.

@@ -1,0 +1,18 @@
+//! The controller: watches Tekton's runs, drives the [engine](chains_engine) with them, and writes back what came
+//! of it.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | `watching` | follows the API server's runs; keeps of each only what decides what is to be done |
+//! | `queue` | orders what is to be done: newest first, in bounded memory; finds how much at once is good |
+//! | `work` | takes a run through the engine and closes it with one write |
+//! | `ownership` | shares the runs among replicas with Leases |
+//! | `settings` | ConfigMap and keys, checked as a whole and swapped in at once; registry credentials |
+//! | `telemetry` | logs, metrics, traces, health |
+//! | `app` | starts all of it and stops it in order |
+
+mod credentials;
+mod events;
+mod ownership;
+mod settings;
+mod telemetry;

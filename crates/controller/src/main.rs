@@ -1,0 +1,3 @@
+//! The `chains-controller` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Which replica works on which run: buckets and members, kept in Leases.
