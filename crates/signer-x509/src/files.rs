@@ -1,4 +1,4 @@
-//! Keys in files, as Kubernetes mounts the `signing-secrets` Secret.
+//! Keys in files, as Kubernetes mounts the `signing-secrets` Secret, or in the Secret itself.
 
 use std::fs;
 use std::io;
@@ -25,15 +25,11 @@ impl X509Signer {
     /// [`ErrorKind::Key`](chains_core::ErrorKind::Key), naming the file: as for [`X509Signer::from_pem`],
     /// or where the file cannot be read.
     pub fn from_file(path: &Path, password: Option<&Secret>) -> Result<Self> {
-        match read(path)? {
-            Some(text) => Self::from_text(path, &text, password),
-            None => Err(key_error(format!("the key file {} is not there", path.display()))),
-        }
-    }
-
-    fn from_text(path: &Path, text: &Secret, password: Option<&Secret>) -> Result<Self> {
-        Self::from_pem(text.expose(), password)
-            .map_err(|error| error.context(format!("the key file {}", path.display())))
+        let what = format!("the key file {}", path.display());
+        let Some(bytes) = read(path)? else {
+            return Err(key_error(format!("{what} is not there")));
+        };
+        Self::from_pem(text(&what, bytes)?.expose(), password).map_err(|error| error.context(what))
     }
 
     /// Reads the key from a folder: [`X509_KEY`], or else [`COSIGN_KEY`] with [`COSIGN_PASSWORD`].
@@ -44,36 +40,64 @@ impl X509Signer {
     /// As for [`X509Signer::from_file`]; where neither key is there; where [`COSIGN_PUBLIC_KEY`] is there
     /// and is of another key.
     pub fn from_dir(dir: &Path) -> Result<Self> {
-        let x509 = dir.join(X509_KEY);
-        if let Some(text) = read(&x509)? {
-            return Self::from_text(&x509, &text, None);
-        }
-        let cosign = dir.join(COSIGN_KEY);
-        let Some(text) = read(&cosign)? else {
+        Self::from_entries(&dir.display().to_string(), |name| read(&dir.join(name)))
+    }
+
+    /// Reads the key as [`X509Signer::from_dir`] does, from bytes by the name that the file would have.
+    ///
+    /// `place` tells in errors where the bytes are from; `read` gives `None` where there are none by a name.
+    ///
+    /// ```
+    /// # use chains_signer_x509::{KeyKind, KeyPair, X509_KEY, X509Signer};
+    /// let pair = KeyPair::generate(KeyKind::P256)?;
+    /// let pem = pair.private_pem()?;
+    /// let data = [(X509_KEY, pem.expose().as_bytes())];
+    /// let signer = X509Signer::from_entries("the Secret ci/keys", |name| {
+    ///     Ok(data.iter().find(|(key, _)| *key == name).map(|(_, bytes)| bytes.to_vec()))
+    /// })?;
+    /// assert_eq!(signer.public_key(), pair.public_key());
+    /// # Ok::<(), chains_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`X509Signer::from_dir`], and those of `read`.
+    pub fn from_entries(
+        place: &str,
+        read: impl Fn(&str) -> Result<Option<Vec<u8>>>,
+    ) -> Result<Self> {
+        let entry = |name: &'static str| match read(name)? {
+            Some(bytes) => text(&format!("{name} in {place}"), bytes).map(Some),
+            None => Ok(None),
+        };
+        let (name, pem, password) = if let Some(pem) = entry(X509_KEY)? {
+            (X509_KEY, pem, None)
+        } else if let Some(pem) = entry(COSIGN_KEY)? {
+            (COSIGN_KEY, pem, entry(COSIGN_PASSWORD)?)
+        } else {
             return Err(key_error(format!(
-                "no private key in {}: looked for {X509_KEY} and {COSIGN_KEY}",
-                dir.display()
+                "no private key in {place}: looked for {X509_KEY} and {COSIGN_KEY}"
             )));
         };
-        let password = read(&dir.join(COSIGN_PASSWORD))?;
-        let signer = Self::from_text(&cosign, &text, password.as_ref())?;
-        signer.check_public_key(&dir.join(COSIGN_PUBLIC_KEY))?;
+        let signer = Self::from_pem(pem.expose(), password.as_ref())
+            .map_err(|error| error.context(format!("the key {name} in {place}")))?;
+        if name == COSIGN_KEY
+            && let Some(pem) = entry(COSIGN_PUBLIC_KEY)?
+        {
+            signer.check_public_key(place, &pem)?;
+        }
         Ok(signer)
     }
 
-    /// A folder with halves of two pairs would sign what nobody could verify.
-    fn check_public_key(&self, path: &Path) -> Result<()> {
-        let Some(pem) = read(path)? else {
-            return Ok(());
-        };
-        let public = PublicKey::from_pem(pem.expose())
-            .map_err(|error| error.context(path.display().to_string()))?;
+    /// A place with halves of two pairs would sign what nobody could verify.
+    fn check_public_key(&self, place: &str, pem: &Secret) -> Result<()> {
+        let what = format!("{COSIGN_PUBLIC_KEY} in {place}");
+        let public =
+            PublicKey::from_pem(pem.expose()).map_err(|error| error.context(what.clone()))?;
         if public == *self.public_key() {
             return Ok(());
         }
         Err(key_error(format!(
-            "{} is of another pair: it is {}, the private key's is {}",
-            path.display(),
+            "{what} is of another pair: it is {}, the private key's is {}",
             public.id(),
             self.public_key().id()
         )))
@@ -81,14 +105,20 @@ impl X509Signer {
 }
 
 /// `None` where there is no such file.
-fn read(path: &Path) -> Result<Option<Secret>> {
-    let failed = |why: String| key_error(format!("reading {}", path.display())).with_source(why);
-    match fs::read(path).map(Zeroizing::new) {
-        Ok(bytes) => match std::str::from_utf8(&bytes) {
-            Ok(text) => Ok(Some(Secret::new(text))),
-            Err(_) => Err(failed("it is not text in UTF-8".to_owned())),
-        },
+fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(error.to_string())),
+        Err(error) => {
+            Err(key_error(format!("reading {}", path.display())).with_source(error.to_string()))
+        }
     }
+}
+
+/// The bytes as text; they are wiped either way.
+fn text(what: &str, bytes: Vec<u8>) -> Result<Secret> {
+    let bytes = Zeroizing::new(bytes);
+    std::str::from_utf8(&bytes)
+        .map(Secret::new)
+        .map_err(|_| key_error(format!("reading {what}")).with_source("it is not text in UTF-8"))
 }

@@ -58,7 +58,7 @@ fn a_cosign_key_comes_with_its_password_and_public_key() {
 #[test]
 fn halves_of_two_pairs_are_refused() {
     let copies = [("test-cosign2.key", "cosign.key"), ("test-cosign3.pub", "cosign.pub")];
-    refused(folder(&copies, &[PASSWORD]).path(), "cosign.pub is of another pair");
+    refused(folder(&copies, &[PASSWORD]).path(), "is of another pair");
 }
 
 #[test]
@@ -82,4 +82,31 @@ fn what_is_missing_or_broken_is_named() {
 fn a_file_that_is_not_there_is_named() {
     let error = X509Signer::from_file(Path::new("/no/such.key"), None).unwrap_err();
     assert_eq!(error.report(), "the key file /no/such.key is not there");
+}
+
+#[test]
+fn bytes_by_name_are_read_as_a_folder_is() {
+    let entries = [
+        ("cosign.key", fs::read(fixture("test-cosign2.key")).unwrap()),
+        ("cosign.password", PASSWORD.1.into()),
+        ("cosign.pub", fs::read(fixture("test-cosign2.pub")).unwrap()),
+    ];
+    let read = |present: usize| {
+        X509Signer::from_entries("k8s://ci/keys", |name| {
+            let found = entries.iter().take(present).find(|(key, _)| *key == name);
+            Ok(found.map(|(_, bytes)| bytes.clone()))
+        })
+    };
+    let expected = fs::read_to_string(fixture("test-cosign2.pub")).unwrap();
+    assert_eq!(read(3).unwrap().public_key().to_pem().unwrap(), expected);
+    let report = |present| read(present).unwrap_err().report();
+    assert!(report(1).starts_with("the key cosign.key in k8s://ci/keys: "), "{}", report(1));
+    assert_eq!(report(0), "no private key in k8s://ci/keys: looked for x509.pem and cosign.key");
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_not_passed_over() {
+    let refuse = |_: &str| Err(chains_core::Error::new(ErrorKind::Unavailable, "no answer"));
+    let error = X509Signer::from_entries("k8s://ci/keys", refuse).unwrap_err();
+    assert_eq!((error.kind(), error.report().as_str()), (ErrorKind::Unavailable, "no answer"));
 }
