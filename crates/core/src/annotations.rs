@@ -16,6 +16,10 @@ pub const TRANSPARENCY: &str = "chains.tekton.dev/transparency";
 pub const TRANSPARENCY_UPLOAD: &str = "chains.tekton.dev/transparency-upload";
 /// Why it was given up.
 pub const REASON: &str = "chains.tekton.dev/reason";
+/// When a run whose last attempt failed is tried again (RFC 3339).
+pub const NEXT_ATTEMPT: &str = "chains.tekton.dev/next-attempt";
+/// Children of a PipelineRun that its provenance could not look into.
+pub const LEFT_OUT: &str = "chains.tekton.dev/left-out";
 /// What is done already of a run whose last attempt failed: a [`Progress`](crate::Progress).
 pub const PROGRESS: &str = "chains.tekton.dev/progress";
 
