@@ -16,6 +16,9 @@ use super::catalog::Peer;
 /// No recipe takes this long on two cores unless it hangs.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
+/// How often an installation tells that it goes on: an API server is compiled for minutes.
+const TELL: Duration = Duration::from_secs(20);
+
 /// The folder of installed peers.
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -67,6 +70,7 @@ impl Cache {
         let started = Instant::now();
         let cached = program.exists();
         if !cached {
+            println!("  {:<20}    …      installing, it logs to logs/{0}.log", peer.name);
             self.install(peer, &folder)?;
         }
         let took = (!cached).then(|| started.elapsed());
@@ -113,9 +117,20 @@ fn run(command: &mut Command, log: &Path) -> Result<()> {
         .spawn()
         .with_context(|| format!("start {name}"))?;
     let started = Instant::now();
+    let mut told = Instant::now();
     let status: ExitStatus = loop {
         if let Some(status) = child.try_wait()? {
             break status;
+        }
+        if told.elapsed() > TELL {
+            told = Instant::now();
+            let text = fs::read_to_string(log).unwrap_or_default();
+            let last = text.lines().last().unwrap_or_default();
+            println!(
+                "    {:.0?}: {} lines of output, now {last}",
+                started.elapsed(),
+                text.lines().count()
+            );
         }
         if started.elapsed() > LIMIT {
             let _ = child.kill();

@@ -18,6 +18,11 @@ pub(crate) struct Peer {
     pub(crate) check: &'static [&'static str],
 }
 
+/// Kubernetes learns from the linker only which version it is, and decides by that what it serves. As in
+/// `tests/e2e/peers/kube-apiserver/go.mod`.
+const KUBERNETES: &str = "-X k8s.io/component-base/version.gitVersion=v1.36.3 \
+     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36";
+
 const PEERS: &[Peer] = &[
     Peer {
         name: "cosign-2",
@@ -48,9 +53,35 @@ const PEERS: &[Peer] = &[
     },
     Peer {
         name: "referrers-registry",
-        recipe: Recipe::GoModule { folder: "referrers-registry" },
+        recipe: Recipe::GoModule { folder: "referrers-registry", package: ".", ldflags: "" },
         program: "referrers-registry",
         check: &[],
+    },
+    Peer {
+        name: "etcd",
+        recipe: Recipe::Deb { suite: "trixie", package: "etcd-server", version: "3.5." },
+        program: "usr/bin/etcd",
+        check: &["--version"],
+    },
+    Peer {
+        name: "kube-apiserver",
+        recipe: Recipe::GoModule {
+            folder: "kube-apiserver",
+            package: "k8s.io/kubernetes/cmd/kube-apiserver",
+            ldflags: KUBERNETES,
+        },
+        program: "kube-apiserver",
+        check: &["--version"],
+    },
+    Peer {
+        name: "kubectl",
+        recipe: Recipe::GoModule {
+            folder: "kube-apiserver",
+            package: "k8s.io/kubernetes/cmd/kubectl",
+            ldflags: KUBERNETES,
+        },
+        program: "kubectl",
+        check: &["version", "--client"],
     },
 ];
 
@@ -66,10 +97,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_peer_has_a_name_of_its_own() {
+    fn peers_are_found_by_name_and_pinned_once() {
         for peer in PEERS {
             assert_eq!(find(peer.name).unwrap().program, peer.program, "{}", peer.name);
         }
+        let module = include_str!("../../../tests/e2e/peers/kube-apiserver/go.mod");
+        let (_, rest) = module.split_once("k8s.io/kubernetes v").unwrap();
+        let version = rest.split_whitespace().next().unwrap();
+        assert!(KUBERNETES.contains(&format!("gitVersion=v{version} ")), "{version}");
+
         let unknown = find("cosign-1").unwrap_err().to_string();
         assert!(unknown.contains("cosign-1"), "{unknown}");
     }

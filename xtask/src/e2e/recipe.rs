@@ -20,8 +20,9 @@ pub(crate) enum Recipe {
     Deb { suite: &'static str, package: &'static str, version: &'static str },
     /// A program of a public Go module.
     GoInstall { package: &'static str, version: &'static str },
-    /// A Go module of our own, which pins what it builds.
-    GoModule { folder: &'static str },
+    /// A Go module of our own, which pins what it builds: a program of its own (`.`) or of a module that it
+    /// depends on, linked with `ldflags`.
+    GoModule { folder: &'static str, package: &'static str, ldflags: &'static str },
 }
 
 impl Recipe {
@@ -31,7 +32,9 @@ impl Recipe {
             // The name of the peer has the major version, and the suite has only one.
             Self::Deb { .. } => Ok(None),
             Self::GoInstall { version, .. } => Ok(Some((*version).to_owned())),
-            Self::GoModule { folder } => fingerprint(&Path::new(FOLDER).join(folder)).map(Some),
+            Self::GoModule { folder, ldflags, .. } => {
+                fingerprint(&Path::new(FOLDER).join(folder), ldflags).map(Some)
+            }
         }
     }
 
@@ -43,7 +46,8 @@ impl Recipe {
                 format!("{package} {had} of Debian {suite}")
             }
             Self::GoInstall { package, version } => format!("{package} {version}"),
-            Self::GoModule { folder } => format!("{FOLDER}/{folder}"),
+            Self::GoModule { folder, package: ".", .. } => format!("{FOLDER}/{folder}"),
+            Self::GoModule { folder, package, .. } => format!("{package} of {FOLDER}/{folder}"),
         }
     }
 
@@ -58,14 +62,16 @@ impl Recipe {
             }
             Self::GoInstall { package, version } => {
                 let mut command = go();
-                command.arg("install").args(GO_FLAGS).arg(format!("{package}@v{version}"));
+                command.args(["install", "-v", "-trimpath", "-ldflags", LDFLAGS]);
+                command.arg(format!("{package}@v{version}"));
                 command.env("GOBIN", folder);
                 command
             }
-            Self::GoModule { folder: module } => {
+            Self::GoModule { folder: module, package, ldflags } => {
                 let mut command = go();
-                command.args(["build", "-mod=readonly"]).args(GO_FLAGS).arg("-o").arg(folder);
-                command.arg(".").current_dir(Path::new(FOLDER).join(module));
+                command.args(["build", "-v", "-mod=readonly", "-trimpath", "-ldflags"]);
+                command.arg(format!("{LDFLAGS} {ldflags}").trim_end()).arg("-o").arg(folder);
+                command.arg(package).current_dir(Path::new(FOLDER).join(module));
                 command
             }
         }
@@ -89,7 +95,8 @@ fn unpacked(folder: &Path, package: &str) -> Result<String> {
     had.map(str::to_owned).with_context(|| format!("{package} was not unpacked"))
 }
 
-const GO_FLAGS: [&str; 3] = ["-trimpath", "-ldflags", "-s -w"];
+/// Without symbols: nobody debugs a peer, and a third of the file is gone.
+const LDFLAGS: &str = "-s -w";
 
 fn go() -> Command {
     let mut command = Command::new("go");
@@ -98,14 +105,15 @@ fn go() -> Command {
     command
 }
 
-/// Changes whenever a file in `folder` does.
-fn fingerprint(folder: &Path) -> Result<String> {
+/// Changes whenever a file in `folder` does, or the flags.
+fn fingerprint(folder: &Path, flags: &str) -> Result<String> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
         .with_context(|| format!("list {}", folder.display()))?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
     paths.sort();
     let mut hasher = DefaultHasher::new();
+    hasher.write(flags.as_bytes());
     for path in paths {
         let content = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         hasher.write(&content);
@@ -124,12 +132,13 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let written = |content: &str| {
             fs::write(folder.join("main.go"), content).unwrap();
-            fingerprint(&folder).unwrap()
+            fingerprint(&folder, "").unwrap()
         };
         let (one, two) = (written("package one"), written("package two"));
         assert_ne!(one, two);
         assert_eq!(one, written("package one"));
+        assert_ne!(one, fingerprint(&folder, "-X main.version=1").unwrap());
         fs::remove_dir_all(&folder).unwrap();
-        fingerprint(&folder).unwrap_err();
+        fingerprint(&folder, "").unwrap_err();
     }
 }
