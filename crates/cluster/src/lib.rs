@@ -4,15 +4,22 @@
 //! |---|---|
 //! | connect, in a cluster or with a kubeconfig | [`connect`], [`Connection`] |
 //! | speak of TaskRuns and PipelineRuns | [`RunApi`], [`Version`] |
+//! | read keys from Secrets and make them | [`SecretRef`], [`keys`] |
 //! | tell what the API server answered | [`error`] |
 
 mod connect;
 mod error;
+pub mod keys;
 mod resource;
+mod secret_ref;
 
 pub use connect::{Connection, connect};
 pub use error::error;
 pub use resource::{RunApi, Version};
+pub use secret_ref::SecretRef;
 
 pub use k8s_openapi;
 pub use kube;
+
+/// Who wrote, in the managed fields of what the command writes.
+const FIELD_MANAGER: &str = "chains";
