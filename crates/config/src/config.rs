@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chains_core::{ImageName, Secret};
 
 use crate::layers::{Layers, Origin, Setting};
 use crate::{
     BuildType, EncodingFormat, Faults, FormatName, FulcioProvider, KmsRef, ServiceUrl, SignerName,
-    StorageName, TransparencyMode,
+    StorageName, TransparencyMode, X509Key,
 };
 
 /// A configuration that was checked as a whole.
@@ -30,6 +31,8 @@ pub struct Config {
     pub transparency: Transparency,
     /// Which runs are looked at.
     pub filter: Filter,
+    /// How often a run that failed is tried again.
+    pub retry: Retry,
     pub(crate) settings: Vec<Setting>,
 }
 
@@ -249,6 +252,8 @@ pub struct Signers {
 /// Keys at hand, or certificates of Fulcio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct X509 {
+    /// `signers.x509.key`: where the private key is; `None` leaves it to the program.
+    pub key: Option<X509Key>,
     /// Keyless signing.
     pub fulcio: Fulcio,
     /// A file with the identity token.
@@ -341,4 +346,13 @@ impl Filter {
             value.is_empty() || value == Self::TEKTON || self.managed_by.contains(value)
         })
     }
+}
+
+/// How often a run that failed is tried again, by the controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// `retry.limit`: attempts that follow the first one; 3 means 3.
+    pub limit: u32,
+    /// `retry.total-time`: the time that these attempts are spread over.
+    pub total_time: Duration,
 }

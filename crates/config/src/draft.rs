@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chains_core::{ImageName, Secret};
 
@@ -9,8 +10,8 @@ use crate::layers::Setting;
 use crate::{
     Archivista, Artifact, Artifacts, BuildType, Config, DocDb, EncodingFormat, Filter, FormatName,
     Fulcio, FulcioProvider, Gcs, Grafeas, Kms, KmsAuth, KmsOidc, KmsRef, KmsSpire, LocalStorage,
-    MongoServer, OciStorage, PubSub, PubSubProvider, ServiceUrl, SignerName, Signers, Storage,
-    StorageName, Transparency, TransparencyMode, X509,
+    MongoServer, OciStorage, PubSub, PubSubProvider, Retry, ServiceUrl, SignerName, Signers,
+    Storage, StorageName, Transparency, TransparencyMode, X509, X509Key,
 };
 
 /// One field for each key. Whatever the table gives a default is filled from there; what remains
@@ -23,6 +24,8 @@ pub(crate) struct Draft {
     pub(crate) deep_inspection: bool,
     pub(crate) images_from_pipelinerun_results: bool,
     pub(crate) managed_by: BTreeSet<String>,
+    pub(crate) retry_limit: u32,
+    pub(crate) retry_total_time: Duration,
     pub(crate) builder_id: String,
     pub(crate) build_type: Option<BuildType>,
     pub(crate) gcs_bucket: Option<String>,
@@ -43,6 +46,7 @@ pub(crate) struct Draft {
     pub(crate) local_path: PathBuf,
     pub(crate) transparency: Option<TransparencyMode>,
     pub(crate) transparency_url: Option<ServiceUrl>,
+    pub(crate) x509_key: Option<X509Key>,
     pub(crate) fulcio_enabled: bool,
     pub(crate) fulcio_address: Option<ServiceUrl>,
     pub(crate) fulcio_issuer: Option<ServiceUrl>,
@@ -122,6 +126,7 @@ impl Draft {
                 url: url(self.transparency_url),
             },
             filter: Filter { managed_by: self.managed_by },
+            retry: Retry { limit: self.retry_limit, total_time: self.retry_total_time },
             settings,
         }
     }
@@ -178,6 +183,7 @@ impl Draft {
         };
         Signers {
             x509: X509 {
+                key: self.x509_key.take(),
                 fulcio: Fulcio {
                     enabled: self.fulcio_enabled,
                     address: url(self.fulcio_address.take()),

@@ -36,8 +36,8 @@ mod values;
 
 pub use config::{
     Archivista, Artifact, Artifacts, Config, DocDb, Filter, Fulcio, Gcs, Grafeas, Kms, KmsAuth,
-    KmsOidc, KmsSpire, LocalStorage, MongoServer, OciStorage, PubSub, PubSubProvider, Signers,
-    Storage, Transparency, X509,
+    KmsOidc, KmsSpire, LocalStorage, MongoServer, OciStorage, PubSub, PubSubProvider, Retry,
+    Signers, Storage, Transparency, X509,
 };
 pub use docs::docs_table;
 pub use fault::{Fault, Faults};
@@ -46,4 +46,4 @@ pub use names::{
     BuildType, EncodingFormat, FormatName, FulcioProvider, KmsScheme, SignerName, StorageName,
     TransparencyMode,
 };
-pub use values::{KmsRef, ServiceUrl};
+pub use values::{KmsRef, ServiceUrl, X509Key};

@@ -20,6 +20,14 @@ pub(crate) static KEYS: &[Section] = &[
         text: "Runs whose `spec.managedBy` is unset, empty or `tekton.dev/pipeline` are always looked at.",
         keys: artifacts::FILTER,
     },
+    Section {
+        title: "Retries",
+        text: "What the controller does with a run that failed for a reason that may pass, such as a registry \
+               that is down. Each pause is four times the one before, give or take a fifth: by default \
+               about half a minute, two minutes and seven and a half. A run that fails for good is \
+               annotated `chains.tekton.dev/signed: failed`, with `chains.tekton.dev/reason`.",
+        keys: artifacts::RETRY,
+    },
     Section { title: "Store `oci`", text: "", keys: stores::STORAGE_OCI },
     Section { title: "Store `gcs`", text: "", keys: stores::STORAGE_GCS },
     Section {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chains_core::ImageName;
 use url::Url;
@@ -77,6 +79,30 @@ impl fmt::Display for KmsRef {
     }
 }
 
+/// Where a private key at hand is: `/FOLDER` or `k8s://NAMESPACE/SECRET`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum X509Key {
+    /// A folder with the files that the Secret `signing-secrets` is mounted as.
+    Folder(PathBuf),
+    /// A Secret with these entries.
+    Secret {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for X509Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Secret { namespace, name } => write!(f, "k8s://{namespace}/{name}"),
+        }
+    }
+}
+
 /// Replaces `user:password@` of a URL.
 pub(crate) fn without_userinfo(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
@@ -95,6 +121,72 @@ pub(crate) fn run_format(text: &str) -> Read<FormatName> {
 
 pub(crate) fn image_format(text: &str) -> Read<FormatName> {
     one_of(FormatName::OF_IMAGES, FormatName::as_str, text)
+}
+
+/// The longest duration that is taken.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A duration in hours, minutes and seconds, as Go writes it: `1h30m`.
+pub(crate) fn duration(text: &str) -> Read<Duration> {
+    let mut rest = text;
+    let mut total = Some(Duration::ZERO);
+    let mut units = ['h', 'm', 's'].iter();
+    while !rest.is_empty() {
+        let (number, unit) = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .and_then(|at| rest.split_at_checked(at))
+            .filter(|(number, _)| !number.is_empty())
+            .ok_or_else(not_a_duration)?;
+        let known = unit.chars().next().filter(|unit| units.by_ref().any(|known| known == unit));
+        let seconds = match known.ok_or_else(not_a_duration)? {
+            'h' => 3600,
+            'm' => 60,
+            _ => 1,
+        };
+        rest = unit.get(1..).unwrap_or_default();
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
+        total = total.zip(part).and_then(|(sum, s)| sum.checked_add(Duration::from_secs(s)));
+    }
+    match total {
+        Some(total) if (Duration::from_secs(1)..=LONGEST).contains(&total) => Ok(total),
+        _ => Err("is out of range: allowed are 1s to 24h".to_owned()),
+    }
+}
+
+fn not_a_duration() -> String {
+    "is not a duration such as 90s, 10m, 1h or 1h30m".to_owned()
+}
+
+pub(crate) fn number(text: &str, allowed: RangeInclusive<u32>) -> Read<u32> {
+    let number = text.parse().ok().filter(|number| allowed.contains(number));
+    number.ok_or_else(|| format!("is not a number from {} to {}", allowed.start(), allowed.end()))
+}
+
+pub(crate) fn x509_key(text: &str) -> Read<X509Key> {
+    if text.starts_with('/') {
+        return path(text).map(X509Key::Folder);
+    }
+    let rest = text
+        .strip_prefix("k8s://")
+        .ok_or("is neither an absolute path nor k8s://NAMESPACE/SECRET")?;
+    let parts = rest.split_once('/').filter(|(_, name)| !name.contains('/'));
+    let (namespace, name) = parts.ok_or("does not read k8s://NAMESPACE/SECRET")?;
+    if !is_label(namespace, 63) {
+        return Err(format!("names {namespace:?}, which cannot be a namespace"));
+    }
+    if name.len() > 253 || !name.split('.').all(|part| is_label(part, 253)) {
+        return Err(format!("names {name:?}, which cannot be a Secret"));
+    }
+    Ok(X509Key::Secret { namespace: namespace.to_owned(), name: name.to_owned() })
+}
+
+/// Names of objects: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>.
+fn is_label(text: &str, most: usize) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=most).contains(&text.len())
+        && text.chars().all(allowed)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 pub(crate) fn boolean(text: &str) -> Read<bool> {
@@ -236,7 +328,7 @@ pub(crate) fn id(text: &str) -> Read<String> {
 
 fn of_chars(
     text: &str,
-    length: std::ops::RangeInclusive<usize>,
+    length: RangeInclusive<usize>,
     allowed: &str,
     is_allowed: impl Fn(char) -> bool,
 ) -> Read<String> {

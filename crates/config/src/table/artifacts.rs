@@ -136,3 +136,22 @@ pub(super) static FILTER: &[Key] = &[Key::new(
     |draft, text| put(&mut draft.managed_by, values::strings(text)),
     "Runs that other controllers manage and that are looked at besides.",
 )];
+
+pub(super) static RETRY: &[Key] = &[
+    Key::new(
+        "retry.limit",
+        Values::Text("a number from 0 to 100"),
+        |draft, text| put(&mut draft.retry_limit, values::number(text, 0..=100)),
+        "How often a run is tried again after its first attempt.",
+    )
+    .default("3")
+    .ours(),
+    Key::new(
+        "retry.total-time",
+        Values::Text("a duration such as `90s`, `10m`, `1h` or `1h30m`, from `1s` to `24h`"),
+        |draft, text| put(&mut draft.retry_total_time, values::duration(text)),
+        "The time that these attempts are spread over.",
+    )
+    .default("10m")
+    .ours(),
+];

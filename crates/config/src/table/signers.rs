@@ -26,6 +26,17 @@ pub(super) static TRANSPARENCY: &[Key] = &[
 
 pub(super) static SIGNER_X509: &[Key] = &[
     Key::new(
+        "signers.x509.key",
+        Values::Text("an absolute path or `k8s://NAMESPACE/SECRET`"),
+        |draft, text| some(&mut draft.x509_key, values::x509_key(text)),
+        "Where the controller finds the private key: a folder, as Kubernetes mounts a Secret, or a Secret. \
+         Either holds `x509.pem`, or `cosign.key` with `cosign.password`. Both are watched: a new key \
+         signs within seconds of its appearance there, and one that cannot be read leaves the one before \
+         in use. Where the key is taken away, signing waits until there is one again.",
+    )
+    .decided("the folder of the flag `--signing-secrets`, `/etc/signing-secrets`")
+    .ours(),
+    Key::new(
         "signers.x509.fulcio.enabled",
         Values::Boolean,
         |draft, text| put(&mut draft.fulcio_enabled, values::boolean(text)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -10,7 +11,7 @@ use super::samples::ROWS;
 use crate::keys;
 use crate::{
     BuildType, Config, EncodingFormat, FormatName, FulcioProvider, KmsScheme, Origin,
-    PubSubProvider, SignerName, StorageName, TransparencyMode,
+    PubSubProvider, SignerName, StorageName, TransparencyMode, X509Key,
 };
 
 /// What the cross checks ask for beside the key under test, where its value is good.
@@ -118,6 +119,9 @@ fn defaults_are_those_of_the_reference() {
     is(&[], |c| c.signers.x509.fulcio.enabled, false);
     is(&[], |c| c.signers.x509.fulcio.provider, None);
     is(&[], |c| c.signers.x509.fulcio.address.to_string(), "https://fulcio.sigstore.dev".into());
+    is(&[], |c| c.retry.limit, 3);
+    is(&[], |c| c.retry.total_time, Duration::from_mins(10));
+    is(&[], |c| c.signers.x509.key.clone(), None);
     is(&[], |c| c.signers.kms.is_none(), true);
     is(&[], |c| c.storage.pubsub.is_none(), true);
 }
@@ -146,6 +150,17 @@ fn values_are_typed() {
     is(&kms, |c| c.signers.kms.clone().unwrap().key.rest().to_owned(), "/alias/a".into());
     let slash = [("transparency.url", "https://a.example.com/")];
     is(&slash, |c| c.transparency.url.as_str().to_owned(), "https://a.example.com".into());
+    let time = |text: &'static str, seconds| {
+        is(&[("retry.total-time", text)], |c| c.retry.total_time, Duration::from_secs(seconds));
+    };
+    time("90s", 90);
+    time("1h30m", 5400);
+    time("1h1s", 3601);
+    let secret = [("signers.x509.key", "k8s://a/b.c")];
+    let (namespace, name) = ("a".to_owned(), "b.c".to_owned());
+    is(&secret, |c| c.signers.x509.key.clone(), Some(X509Key::Secret { namespace, name }));
+    let folder = [("signers.x509.key", "/etc/keys")];
+    is(&folder, |c| c.signers.x509.key.clone(), Some(X509Key::Folder("/etc/keys".into())));
     let managed = [("filter.managed-by", "a, b")];
     for (value, accepted) in [
         (None, true),
