@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chains_core::{RegistryCredentials, Signer};
-use chains_engine::Policy;
+use chains_engine::{Meter, Policy};
 use chains_store_oci::Keyring;
 
 /// Keys, credentials and limits of the program that builds an engine.
@@ -23,6 +23,8 @@ pub struct Environment {
     pub ca_files: Vec<PathBuf>,
     /// Timeouts and retries of every backend.
     pub policy: Policy,
+    /// Takes how long each call of a backend took, with all its attempts; `None` measures nothing.
+    pub meter: Option<Arc<dyn Meter>>,
 }
 
 impl Environment {
@@ -36,6 +38,7 @@ impl Environment {
             allow_loopback_http: false,
             ca_files: Vec::new(),
             policy: Policy::default(),
+            meter: None,
         }
     }
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use chains_config::{Artifact, Config, TransparencyMode};
 use chains_core::{Error, ErrorKind, Format, Result, Signer, Store};
-use chains_engine::{Engine, Plan, Resilient, Route};
+use chains_engine::{Engine, Metered, Plan, Resilient, Route};
 use chains_tekton::Run;
 
 pub use environment::Environment;
@@ -103,7 +103,11 @@ impl Builder<'_> {
         }
         let build = find(STORES, "store", name)?;
         let store = build(self.config, self.environment)?;
-        let store: Arc<dyn Store> = Arc::new(Resilient::new(store, self.environment.policy));
+        let resilient = Arc::new(Resilient::new(store, self.environment.policy));
+        let store: Arc<dyn Store> = match &self.environment.meter {
+            Some(meter) => Arc::new(Metered::new(resilient, Arc::clone(meter))),
+            None => resilient,
+        };
         self.stores.push(Arc::clone(&store));
         Ok(store)
     }
@@ -113,7 +117,11 @@ impl Builder<'_> {
         let Some(signer) = find(SIGNERS, "signer", name)?(self.config, self.environment)? else {
             return Ok(None);
         };
-        Ok(Some(Arc::new(Resilient::new(signer, self.environment.policy))))
+        let resilient = Arc::new(Resilient::new(signer, self.environment.policy));
+        Ok(Some(match &self.environment.meter {
+            Some(meter) => Arc::new(Metered::new(resilient, Arc::clone(meter))),
+            None => resilient,
+        }))
     }
 }
 

@@ -16,12 +16,14 @@
 
 mod conclude;
 mod line;
+mod metering;
 mod plan;
 mod report;
 mod resilience;
 mod signing;
 
 pub use line::Engine;
+pub use metering::{Meter, Metered};
 pub use plan::{LogMode, LogRoute, Plan, Route};
 pub use report::{Failure, Report, Stage, StoreReport, TargetReport};
 pub use resilience::{Policy, Resilient};
