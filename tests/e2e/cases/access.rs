@@ -127,7 +127,7 @@ fn credential_helper(scene: &Scene<'_>) -> Result<()> {
 }
 
 fn private_authority(scene: &Scene<'_>) -> Result<()> {
-    let authority = Authority::new(scene, "authority")?;
+    let authority = Authority::new(scene.folder(), "authority")?;
     let door = Door { passwords: true, authority: Some(&authority), ..Door::default() };
     let registry = Registry::docker(scene, &door)?;
     let stranger = user(scene, &[(&registry.host(), ALICE.name, ALICE.secret)])?;

@@ -2,12 +2,17 @@
 //! another case fails and these do too, it is not Chains that is broken.
 
 use chains_e2e::{
-    Case, Result, Scene, case, ensure,
+    Case, Result, Scene, case,
+    cluster::{self, CLUSTER},
+    ensure,
     registry::{Access, CRANE, DOCKER, Door, REFERRERS, Registry, USERS},
+    runs,
     sigstore::{Cosign, Version},
+    tekton::{Namespace, names},
     tls::Authority,
     tokens::{TokenServer, User},
 };
+use serde_json::json;
 
 /// The least that cosign 2 takes for SLSA v0.2.
 const PREDICATE: &str =
@@ -32,7 +37,58 @@ pub(crate) fn cases() -> Vec<Case> {
             cases.push(case(name, &needs, move |scene| body(scene, version)));
         }
     }
+    cases.push(case("peers::cluster_lent_again", &CLUSTER, lent_again));
+    cases.push(case("peers::cluster_restarted", &CLUSTER, restarted));
     cases
+}
+
+/// What one case left in a cluster, the next does not see.
+fn lent_again(scene: &Scene<'_>) -> Result<()> {
+    for _ in 0..2 {
+        let cluster = cluster::borrow(scene)?;
+        let namespace = Namespace::default_of(&cluster);
+        let runs: Vec<_> =
+            (0..50).map(|n| runs::kaniko(&format!("run-{n}"), "app", "sha256:0")).collect();
+        let watch = namespace.watch("taskruns")?;
+        namespace.run(&runs)?;
+        let done = namespace.get("taskruns", "run-7")?;
+        ensure!(done["status"]["conditions"][0]["status"] == "True", "not completed: {done}");
+        ensure!(done["apiVersion"] == "tekton.dev/v1", "{done}");
+
+        namespace.leave("taskruns", "run-7", &[("signed", "true")], &["example.test/held"])?;
+        watch.until("run-7", |seen| seen.is_signed() && !seen.is_held())?;
+        namespace.delete_all("taskruns", &names(&runs))?;
+        watch.until("run-8", |seen| seen.gone)?;
+        watch.until("run-7", |seen| seen.deleting && !seen.gone)?;
+        let text = cluster.kubectl(scene).args(["get", "taskruns", "-A", "-o", "name"]).ok()?;
+        ensure!(text.stdout.lines().count() == 1, "{text}");
+    }
+    Ok(())
+}
+
+/// A watch goes on after the API server was killed, and the audit log tells service accounts' requests only.
+fn restarted(scene: &Scene<'_>) -> Result<()> {
+    let options = cluster::Options { v1beta1_only: true, ..cluster::Options::default() };
+    let mut cluster = cluster::Cluster::start(scene, &options)?;
+    let watch = Namespace::default_of(&cluster).watch("taskruns")?;
+    cluster.kill_api_server();
+    cluster.start_api_server(scene)?;
+    cluster.stop_api_server()?;
+    cluster.start_api_server(scene)?;
+    let namespace = Namespace::default_of(&cluster);
+    let audit = cluster.audit()?;
+    let run = runs::kaniko("run", "app", "sha256:0");
+    namespace.run(std::slice::from_ref(&run))?;
+    watch.until("run", |seen| !seen.is_held())?;
+
+    let account = json!({ "metadata": { "name": "someone", "namespace": "default" } });
+    cluster.api().create("/api/v1/namespaces/default/serviceaccounts", &account)?;
+    let someone = cluster.api_as(&cluster.token_of("default", "someone")?)?;
+    let refused = someone.get(&namespace.path("taskruns"));
+    ensure!(refused.is_err(), "someone may read runs");
+    let asked: Vec<_> = audit.requests()?.iter().map(|it| (it.what(), it.code())).collect();
+    ensure!(asked == [("list taskruns".to_owned(), 403)], "{asked:?}");
+    Ok(())
 }
 
 fn open_crane(scene: &Scene<'_>, version: Version) -> Result<()> {
@@ -61,7 +117,7 @@ fn passwords(scene: &Scene<'_>, version: Version) -> Result<()> {
 }
 
 fn tls(scene: &Scene<'_>, version: Version) -> Result<()> {
-    let authority = Authority::new(scene, "authority")?;
+    let authority = Authority::new(scene.folder(), "authority")?;
     let door = Door { authority: Some(&authority), ..Door::default() };
     let registry = Registry::docker(scene, &door)?;
     let access =

@@ -12,6 +12,7 @@
 )]
 
 pub mod chains;
+pub mod cluster;
 pub mod http;
 mod leash;
 pub mod peers;
@@ -21,6 +22,7 @@ pub mod runs;
 pub mod scene;
 pub mod server;
 pub mod sigstore;
+pub mod tekton;
 pub mod tls;
 pub mod tokens;
 pub mod tool;

@@ -348,7 +348,7 @@ fn docker_config(scene: &Scene<'_>, door: &Door<'_>, address: &str) -> Result<Pa
          http:\n  addr: {address}\n",
     );
     if let Some(authority) = door.authority {
-        let keys = authority.certify(scene, &name)?;
+        let keys = authority.certify(scene.folder(), &name)?;
         writeln!(yaml, "  tls: {{certificate: {:?}, key: {:?}}}", keys.certificate, keys.key)?;
     }
     if door.passwords {

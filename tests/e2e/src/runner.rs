@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{peers::Peers, scene::Scene};
+use crate::{cluster, peers::Peers, scene::Scene};
 
 type Body = Box<dyn Fn(&Scene<'_>) -> Result<()> + Send + Sync>;
 
@@ -89,6 +89,7 @@ fn try_run(mut cases: Vec<Case>) -> Result<ExitCode> {
     let peers = Peers::from_env()?;
     let started = Instant::now();
     let outcomes = run_all(&cases, &peers, options.threads);
+    cluster::stop_idle();
     Ok(conclude(&outcomes, started.elapsed()))
 }
 

@@ -148,6 +148,11 @@ impl<'p> Scene<'p> {
         text
     }
 
+    /// A program at a place of its own.
+    pub(crate) fn tool_at(&self, program: &Path, name: &str) -> Tool {
+        self.tool(program, name)
+    }
+
     fn tool(&self, program: &Path, name: &str) -> Tool {
         let logs = self.path("logs").join(self.fresh(name));
         Tool::new(program, &self.path("home"), &logs)

@@ -4,12 +4,16 @@ use std::{
     fs::{self, File},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use crate::leash::Leash;
 
@@ -43,10 +47,8 @@ impl Server {
     ) -> Result<Self> {
         let mut attempt = 1;
         loop {
-            let port = free_port()?;
-            let mut server = Self::spawn(command(port)?, port, log)?;
-            match server.wait(limit, &ready) {
-                Ok(()) => return Ok(server),
+            match Self::start_at(free_port()?, log, limit, &mut command, &ready) {
+                Ok(server) => return Ok(server),
                 // Between finding the port and the server's use of it, anyone may take it.
                 Err(_) if attempt < ATTEMPTS && tail(log).contains("address already in use") => {
                     attempt += 1;
@@ -54,6 +56,22 @@ impl Server {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// As [`Server::start`], on a port that clients know already.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_at(
+        port: u16,
+        log: &Path,
+        limit: Duration,
+        mut command: impl FnMut(u16) -> Result<Command>,
+        ready: impl Fn(u16) -> bool,
+    ) -> Result<Self> {
+        let mut server = Self::spawn(command(port)?, port, log)?;
+        server.wait(limit, &ready)?;
+        Ok(server)
     }
 
     fn spawn(mut command: Command, port: u16, log: &Path) -> Result<Self> {
@@ -93,6 +111,32 @@ impl Server {
         self.child.id()
     }
 
+    /// Asks it to end, as a system that shuts down does, and waits up to `limit` until it has.
+    ///
+    /// # Errors
+    /// If it does not end in time; it is killed then.
+    pub fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
+        signal(self.pid(), Signal::SIGTERM)?;
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                bail!("did not end within {limit:?} of being asked to:\n{}", tail(&self.log));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Whether it has ended by itself, and how.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     /// All that it has logged.
     ///
     /// # Errors
@@ -110,6 +154,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal to a process that the caller has started.
+///
+/// # Errors
+/// If it is gone.
+pub fn signal(pid: u32, signal: Signal) -> Result<()> {
+    let pid = Pid::from_raw(i32::try_from(pid)?);
+    kill(pid, signal).with_context(|| format!("send {signal} to process {pid}"))
 }
 
 /// A port of loopback that nobody listened on a moment ago.

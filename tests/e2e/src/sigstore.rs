@@ -47,7 +47,7 @@ impl fmt::Display for Version {
 /// A key pair, as files.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// The private key, encrypted by [`PASSWORD`].
+    /// The private key; where cosign or Chains made it, encrypted by [`PASSWORD`].
     pub private: PathBuf,
     /// The public key.
     pub public: PathBuf,
