@@ -76,8 +76,12 @@ mod tests {
 
     #[test]
     fn answers_are_told_in_the_words_of_the_api_server() {
-        check(403, "secrets \"x\" is forbidden", ErrorKind::Unauthorized,
-            "reading x: secrets \"x\" is forbidden");
+        check(
+            403,
+            "secrets \"x\" is forbidden",
+            ErrorKind::Unauthorized,
+            "reading x: secrets \"x\" is forbidden",
+        );
         check(404, "", ErrorKind::NotFound, "reading x: the API server answered 404");
         check(409, "later", ErrorKind::Conflict, "reading x: later");
         check(413, "big", ErrorKind::TooLarge, "reading x: big");

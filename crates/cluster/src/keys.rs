@@ -89,12 +89,16 @@ mod tests {
 
     #[test]
     fn the_key_is_found_as_in_the_mounted_folder() {
-        let (plain, cosign) = (KeyPair::generate(KeyKind::Ed25519), KeyPair::generate(KeyKind::P256));
+        let (plain, cosign) =
+            (KeyPair::generate(KeyKind::Ed25519), KeyPair::generate(KeyKind::P256));
         let (plain, cosign) = (plain.unwrap(), cosign.unwrap());
         let encrypted = cosign.private_pem_encrypted(&Password::new("pw")).unwrap();
         let (public, pem) = (cosign.public_pem().unwrap(), plain.private_pem().unwrap());
-        let mut entries =
-            vec![("cosign.key", encrypted.as_str()), ("cosign.password", "pw"), ("cosign.pub", &public)];
+        let mut entries = vec![
+            ("cosign.key", encrypted.as_str()),
+            ("cosign.password", "pw"),
+            ("cosign.pub", &public),
+        ];
         let made = secret(&entries);
         assert_eq!(signer(&made, &at()).unwrap().public_key(), cosign.public_key());
         assert_eq!(public_key(&made, &at()).unwrap(), *cosign.public_key());

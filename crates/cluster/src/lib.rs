@@ -5,12 +5,14 @@
 //! | connect, in a cluster or with a kubeconfig | [`connect`], [`Connection`] |
 //! | speak of TaskRuns and PipelineRuns | [`RunApi`], [`Version`] |
 //! | read keys from Secrets and make them | [`SecretRef`], [`keys`] |
+//! | start runs again that were given up | [`retry`] |
 //! | tell what the API server answered | [`error`] |
 
 mod connect;
 mod error;
 pub mod keys;
 mod resource;
+pub mod retry;
 mod secret_ref;
 
 pub use connect::{Connection, connect};

@@ -120,11 +120,14 @@ mod tests {
 
     #[test]
     fn what_the_api_server_would_refuse_is_refused_here() {
-        for text in ["k8s:///b", "k8s://A/b", "k8s://a.b/c", "k8s://-a/b", "k8s://a-/b", "k8s://ä/b"] {
+        for text in
+            ["k8s:///b", "k8s://A/b", "k8s://a.b/c", "k8s://-a/b", "k8s://a-/b", "k8s://ä/b"]
+        {
             check(text, Some("the namespace has"));
         }
         check(&format!("k8s://{}/b", "n".repeat(64)), Some("the namespace has"));
-        let names = ["", "B", ".", "..", "a..b", "a.", "-a", "a b", "a%2fb", "b?x=1", "b#c", "a\nb"];
+        let names =
+            ["", "B", ".", "..", "a..b", "a.", "-a", "a b", "a%2fb", "b?x=1", "b#c", "a\nb"];
         for name in names {
             check(&format!("k8s://a/{name}"), Some("the name has"));
         }

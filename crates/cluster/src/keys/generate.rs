@@ -106,11 +106,11 @@ async fn put(
         PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let wanted = wanted(existing.as_ref(), at, entries);
     match existing {
-        Some(old) if old.immutable != Some(true) => {
-            secrets.replace(at.name(), &parameters, &wanted).await.map(drop).map_err(|e| {
-                crate::error(format!("filling the Secret {at}"), e)
-            })
-        }
+        Some(old) if old.immutable != Some(true) => secrets
+            .replace(at.name(), &parameters, &wanted)
+            .await
+            .map(drop)
+            .map_err(|e| crate::error(format!("filling the Secret {at}"), e)),
         Some(old) => {
             delete(secrets, at, &old).await?;
             secrets.create(&parameters, &wanted).await.map(drop).map_err(|e| {
