@@ -13,9 +13,12 @@
 
 pub mod chains;
 pub mod cluster;
+pub mod controller;
 pub mod http;
+pub mod install;
 mod leash;
 pub mod peers;
+pub mod process;
 pub mod registry;
 pub mod runner;
 pub mod runs;

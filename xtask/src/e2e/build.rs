@@ -9,12 +9,27 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+/// The controller, as cases ask for it and as cargo calls it.
+pub(crate) const CONTROLLER: &str = "chains-controller";
+
 /// Builds `chains` and tells where it is: as the hermetic tests did, so that nothing is compiled twice, or in
 /// the profile that `CHAINS_E2E_PROFILE` names.
 pub(crate) fn chains() -> Result<PathBuf> {
-    let profile = env::var("CHAINS_E2E_PROFILE").unwrap_or_else(|_| "dev".to_owned());
-    let args = ["build", "--profile", &profile, "--package", "chains-cli", "--bin", "chains"];
-    executable(&args, "chains")
+    program("chains-cli", "chains", &profile())
+}
+
+/// Builds the controller in the same way.
+pub(crate) fn controller() -> Result<PathBuf> {
+    program(CONTROLLER, CONTROLLER, &profile())
+}
+
+fn profile() -> String {
+    env::var("CHAINS_E2E_PROFILE").unwrap_or_else(|_| "dev".to_owned())
+}
+
+/// Builds the program `name` of `package` and tells where it is.
+pub(crate) fn program(package: &str, name: &str, profile: &str) -> Result<PathBuf> {
+    executable(&["build", "--profile", profile, "--package", package, "--bin", name], name)
 }
 
 /// Builds the cases and tells where they are.
