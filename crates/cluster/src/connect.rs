@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Result};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Client, Config, client::ClientBuilder};
+use tower::limit::RateLimitLayer;
 
 /// How long connecting to the API server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,6 +18,32 @@ pub struct Connection {
     pub kubeconfig: Option<PathBuf>,
     /// A context of the kubeconfig, in place of its current one.
     pub context: Option<String>,
+    /// How many requests are sent at most; as many as there are where it is unset, until the API server says
+    /// that it is too much.
+    pub throttle: Option<Throttle>,
+}
+
+/// A limit to the requests that are sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Throttle {
+    /// Requests a second, in the long run; more than 0.
+    pub qps: f32,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+impl Throttle {
+    /// Longest time that `burst` requests are spread over.
+    const LONGEST: f32 = 3600.0;
+
+    fn layer(self) -> RateLimitLayer {
+        let burst = self.burst.max(1);
+        // Wide enough for any burst that makes sense; what is no number counts as the longest time.
+        #[expect(clippy::cast_precision_loss, reason = "a burst of millions need not be exact")]
+        let seconds = (burst as f32 / self.qps).clamp(f32::EPSILON, Self::LONGEST);
+        let seconds = if seconds.is_nan() { Self::LONGEST } else { seconds };
+        RateLimitLayer::new(u64::from(burst), Duration::from_secs_f32(seconds))
+    }
 }
 
 impl Connection {
@@ -56,8 +83,12 @@ impl Connection {
 /// [`ErrorKind::Configuration`] where there is no usable kubeconfig and no cluster around.
 pub async fn connect(connection: &Connection) -> Result<Client> {
     let config = connection.config().await?;
-    Client::try_from(config)
-        .map_err(|e| configuration("setting up the connection to the API server".to_owned(), e))
+    let builder = ClientBuilder::try_from(config)
+        .map_err(|e| configuration("setting up the connection to the API server".to_owned(), e))?;
+    Ok(match connection.throttle {
+        Some(throttle) => builder.with_layer(&throttle.layer()).build(),
+        None => builder.build(),
+    })
 }
 
 fn configuration(what: String, why: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chains_core::{
-    Digest, Entry, Error, ErrorKind, Payload, Progress, Record, RecordKey, Result, Signed, Store,
+    Digest, Entry, Error, ErrorKind, Payload, Progress, Record, RecordKey, Result, RunKind, Signed, Store,
     Target, TargetProgress, annotations,
 };
 use chains_tekton::Run;
@@ -47,6 +47,12 @@ impl Engine {
     pub fn new(plan: Plan) -> Result<Self> {
         plan.check()?;
         Ok(Self { plan: Arc::new(plan) })
+    }
+
+    /// Whether runs of this kind get a statement of their own: only then their children are looked into.
+    #[must_use]
+    pub fn makes_statements_of(&self, kind: RunKind) -> bool {
+        self.plan.route(kind, &Target::Run).is_enabled()
     }
 
     /// Takes a completed run down the line. `progress` is what earlier attempts left, empty at first.

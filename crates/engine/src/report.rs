@@ -182,7 +182,12 @@ impl Report {
 
     /// The annotations of the run to remove in the same write: what earlier attempts left and nobody needs.
     pub fn obsolete_annotations(&self) -> impl Iterator<Item = &'static str> {
-        let obsolete = [annotations::PROGRESS, annotations::RETRIES, annotations::REASON];
+        let obsolete = [
+            annotations::PROGRESS,
+            annotations::RETRIES,
+            annotations::REASON,
+            annotations::NEXT_ATTEMPT,
+        ];
         let done = self.is_done();
         obsolete.into_iter().filter(move |name| done && self.run.annotations.contains_key(*name))
     }

@@ -1,0 +1,115 @@
+//! What waits in the queue.
+
+use std::cmp::Reverse;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use chains_cluster::RunApi;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::ownership::Bucket;
+use crate::watching::Todo;
+
+/// Which run.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) api: RunApi,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) uid: Arc<str>,
+    pub(crate) bucket: Bucket,
+}
+
+// The API server gives a UID once: it alone tells runs apart.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.uid == other.uid
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.uid.hash(state);
+    }
+}
+
+/// Whose turn it is; what comes first here comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Lane {
+    /// Runs that were seen to complete.
+    Fresh,
+    /// Finalizers to put on or to take off.
+    Finalizer,
+    /// Runs that were complete when the watch began, and those that are tried again.
+    Backlog,
+}
+
+impl Lane {
+    pub(crate) const ALL: [Self; 3] = [Self::Fresh, Self::Finalizer, Self::Backlog];
+
+    /// A static word for metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Finalizer => "finalizer",
+            Self::Backlog => "backlog",
+        }
+    }
+}
+
+/// Its place among all that wait: lane, newest first, then whatever came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    pub(crate) lane: Lane,
+    newest: Reverse<Timestamp>,
+    arrival: u64,
+}
+
+impl Rank {
+    /// Before everything in this lane.
+    pub(crate) const fn first_of(lane: Lane) -> Self {
+        Self { lane, newest: Reverse(Timestamp::MAX), arrival: 0 }
+    }
+}
+
+/// A run and what is to be done with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) key: Key,
+    pub(crate) todo: Todo,
+    pub(crate) lane: Lane,
+    /// When it completed; the present where that is not known.
+    pub(crate) when: Timestamp,
+    /// The resource version that it was seen at, where it is a number.
+    pub(crate) version: Option<u64>,
+    /// The whole object, unless there was no room for it.
+    pub(crate) json: Option<Arc<RawValue>>,
+    /// Whether the API server no longer has it.
+    pub(crate) gone: bool,
+    /// Not before this.
+    pub(crate) not_before: Option<Instant>,
+    /// When it has to be dealt with even if nothing can be signed: somebody waits for its deletion.
+    pub(crate) give_up: Option<Instant>,
+    /// How many attempts in this process ended with "later".
+    pub(crate) waits: u32,
+}
+
+impl Item {
+    pub(crate) fn rank(&self, arrival: u64) -> Rank {
+        Rank { lane: self.lane, newest: Reverse(self.when), arrival }
+    }
+
+    /// How many bytes of JSON it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.json.as_ref().map_or(0, |json| json.get().len())
+    }
+
+    /// Whether the object has to be kept, because it cannot be read again.
+    pub(crate) const fn is_only_copy(&self) -> bool {
+        self.gone
+    }
+}

@@ -1,0 +1,32 @@
+//! Takes a run through the engine, and closes it with one write.
+
+mod api;
+mod attempt;
+mod children;
+mod close;
+mod dispatch;
+mod outcome;
+
+use std::time::Duration;
+
+use crate::events::Events;
+use crate::ownership::Fence;
+use crate::settings::Settings;
+use crate::telemetry::Metrics;
+
+pub(crate) use api::Runs;
+pub(crate) use dispatch::dispatch;
+
+/// What the work on a run needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Worker {
+    pub(crate) runs: Runs,
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Metrics,
+    pub(crate) events: Events,
+    /// Whether a run is still this replica's to write on.
+    pub(crate) fence: Fence,
+}
+
+/// How long to wait where the API server refuses what only somebody else can mend.
+const REFUSED: Duration = Duration::from_secs(30);
