@@ -2,6 +2,14 @@
 
 mod access;
 mod concurrency;
+mod controller_crowd;
+mod controller_deletion;
+mod controller_demo;
+mod controller_faults;
+mod controller_rights;
+mod controller_runs;
+mod controller_servers;
+mod controller_takeover;
 mod kaniko;
 mod keys;
 mod peers;
@@ -21,6 +29,14 @@ fn main() -> ExitCode {
         tampering::cases(),
         access::cases(),
         thieves::cases(),
+        controller_demo::cases(),
+        controller_runs::cases(),
+        controller_deletion::cases(),
+        controller_takeover::cases(),
+        controller_faults::cases(),
+        controller_crowd::cases(),
+        controller_rights::cases(),
+        controller_servers::cases(),
     ];
     chains_e2e::runner::run(cases.into_iter().flatten().collect())
 }

@@ -51,9 +51,20 @@ impl<'a> Start<'a> {
     /// A controller of this installation, called `name`, with the keys that are mounted at `secrets`.
     #[must_use]
     pub fn new(scene: &'a Scene<'a>, install: &Install<'_>, name: &str, secrets: &Mount) -> Self {
+        Self::with_kubeconfig(scene, install.kubeconfig(), name, secrets)
+    }
+
+    /// A controller that connects by this kubeconfig.
+    #[must_use]
+    pub fn with_kubeconfig(
+        scene: &'a Scene<'a>,
+        kubeconfig: &Path,
+        name: &str,
+        secrets: &Mount,
+    ) -> Self {
         let mut start = Self {
             scene,
-            kubeconfig: install.kubeconfig().to_owned(),
+            kubeconfig: kubeconfig.to_owned(),
             name: name.to_owned(),
             args: Vec::new(),
             env: Vec::new(),

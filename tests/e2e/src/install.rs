@@ -81,18 +81,21 @@ impl<'c> Install<'c> {
     /// # Errors
     /// If the API server refuses.
     pub fn set_secret(&self, files: &[(&str, &[u8])]) -> Result<()> {
-        let data: Map<String, Value> = files
-            .iter()
-            .map(|(name, content)| ((*name).to_owned(), json!(STANDARD.encode(content))))
-            .collect();
-        self.unset_secret()?;
-        let secret = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": SECRET },
-            "data": data,
-        });
-        self.cluster.api().create(&secrets(), &secret).map(drop)
+        let path = format!("{}/{SECRET}", secrets());
+        let there = self.cluster.api().find(&path)?;
+        // A merge leaves alone what it does not name.
+        let old = there.iter().filter_map(|secret| secret["data"].as_object());
+        let mut data: Map<String, Value> =
+            old.flat_map(Map::keys).map(|name| (name.clone(), Value::Null)).collect();
+        for (name, content) in files {
+            data.insert((*name).to_owned(), json!(STANDARD.encode(content)));
+        }
+        let secret = json!({ "metadata": { "name": SECRET }, "data": data });
+        if there.is_some() {
+            self.cluster.api().merge(&path, &secret).map(drop)
+        } else {
+            self.cluster.api().create(&secrets(), &secret).map(drop)
+        }
     }
 
     /// Deletes the Secret of the keys.

@@ -25,6 +25,7 @@ pub mod runs;
 pub mod scene;
 pub mod server;
 pub mod sigstore;
+pub mod stage;
 pub mod tekton;
 pub mod tls;
 pub mod tokens;

@@ -92,6 +92,23 @@ impl Registry {
         })
     }
 
+    /// `crane registry serve` where an earlier one was, without what that had.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn crane_at(scene: &Scene<'_>, port: u16) -> Result<Self> {
+        let program = scene.program(CRANE)?;
+        let command = |port: u16| {
+            let mut command = Command::new(program);
+            command.args(["registry", "serve", "--address", &format!("127.0.0.1:{port}")]);
+            Ok(command)
+        };
+        let ready = |port| answers(port);
+        let server = Server::start_at(port, &scene.log(CRANE), READY_WITHIN, command, ready)
+            .with_context(|| format!("start a registry again: {CRANE}"))?;
+        Ok(Self { server })
+    }
+
     /// The registry with a referrers API: in memory, open to all.
     ///
     /// # Errors
@@ -130,9 +147,7 @@ impl Registry {
             if tls {
                 return TcpStream::connect(("127.0.0.1", port)).is_ok();
             }
-            // 401 is an answer too.
-            http::send(&format!("127.0.0.1:{port}"), "GET", "/v2/", &[], b"")
-                .is_ok_and(|response| matches!(response.status, 200 | 401))
+            answers(port)
         };
         let server = Server::start(&log, READY_WITHIN, command, ready)
             .with_context(|| format!("start a registry: {peer}"))?;
@@ -178,6 +193,12 @@ impl Registry {
             digest: digest.to_owned(),
         })
     }
+}
+
+/// Whether a registry without TLS is there. 401 is an answer too.
+fn answers(port: u16) -> bool {
+    http::send(&format!("127.0.0.1:{port}"), "GET", "/v2/", &[], b"")
+        .is_ok_and(|response| matches!(response.status, 200 | 401))
 }
 
 /// An image in a registry.
