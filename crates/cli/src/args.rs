@@ -1,9 +1,18 @@
 //! The command line: every option with its help.
 
+mod keys;
+#[cfg(feature = "kubernetes")]
+mod retry;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use crate::cluster::ClusterArgs;
+pub(crate) use keys::{KeySource, KeyType, KeysCommand};
+#[cfg(feature = "kubernetes")]
+pub(crate) use retry::RetryArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -51,6 +60,10 @@ pub(crate) enum Command {
     /// Tells what was made of each result and parameter of a run, and why it was left out.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
+    /// Has the controller sign runs again that it has given up, in a cluster.
+    #[cfg(feature = "kubernetes")]
+    #[command(after_help = retry::EXAMPLES)]
+    Retry(RetryArgs),
     /// Makes key pairs, and shows public keys.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -110,6 +123,7 @@ pub(crate) struct ConfigArgs {
 
 /// How registries are reached.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Registries")]
 pub(crate) struct RegistryArgs {
     /// A registry host (with port) that is reached over plain HTTP, or with a certificate that is not checked.
     #[arg(long, value_name = "HOST")]
@@ -125,12 +139,12 @@ pub(crate) struct SignArgs {
     pub(crate) inputs: Inputs,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Private key (PEM, or a key of cosign), or a folder with `x509.pem` or `cosign.key`.
+    /// Private key (PEM, or a key of cosign), a folder with `x509.pem` or `cosign.key`, or `k8s://NAMESPACE/NAME`.
     ///
-    /// Its password is read from COSIGN_PASSWORD, or asked for. Without a key one is made in the output folder,
+    /// A file's password is read from COSIGN_PASSWORD, or asked for. Without a key one is made in the output folder,
     /// where nothing leaves that folder.
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) key: Option<PathBuf>,
+    #[arg(long, short, value_name = "KEY", value_parser = KeySource::parser())]
+    pub(crate) key: Option<KeySource>,
     /// Stores for runs and images alike, in place of those in the configuration: `local`, `oci`, `tekton`.
     #[arg(long, short, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) store: Vec<String>,
@@ -141,11 +155,13 @@ pub(crate) struct SignArgs {
     /// Signs runs that are annotated as signed or failed, too.
     #[arg(long)]
     pub(crate) again: bool,
-    #[command(flatten)]
-    pub(crate) registry: RegistryArgs,
     /// How many runs are worked on at once.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
 }
 
 #[derive(Debug, Args)]
@@ -153,9 +169,9 @@ pub(crate) struct VerifyArgs {
     /// An image (by tag or digest), a file with signed runs (`-` is standard input), or a folder of `chains sign`.
     #[arg(value_name = "WHAT", required = true)]
     pub(crate) what: Vec<String>,
-    /// Public key in PEM; repeats: each on its own is enough.
-    #[arg(long, short, value_name = "FILE", required = true)]
-    pub(crate) key: Vec<PathBuf>,
+    /// Public key in PEM, or `k8s://NAMESPACE/NAME`; repeats: each on its own is enough.
+    #[arg(long, short, value_name = "KEY", required = true, value_parser = KeySource::parser())]
+    pub(crate) key: Vec<KeySource>,
     /// Predicate type that attestations must have: `slsaprovenance` (v0.2), `slsaprovenance1` (v1) or a URI.
     /// Repeats: either will do, and an image must have one. Without it, SLSA provenance of both versions counts.
     #[arg(long = "type", value_name = "TYPE", value_parser = predicate_type)]
@@ -165,6 +181,8 @@ pub(crate) struct VerifyArgs {
     pub(crate) repository: Option<String>,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
 }
 
 /// A predicate type: one of the short names that cosign has for provenance, or a URI.
@@ -193,44 +211,6 @@ pub(crate) struct PayloadArgs {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) inputs: Inputs,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Makes a key pair that cosign can read too.
-    #[command(
-        after_help = "The password is read from COSIGN_PASSWORD, or asked for; an empty one is allowed.\n\n\
-        Example:\n  chains keys generate --type ed25519 --output-key-prefix signing"
-    )]
-    Generate {
-        /// Kind of key.
-        #[arg(long = "type", short, value_enum, default_value_t = KeyType::EcdsaP256)]
-        key_type: KeyType,
-        /// Writes PREFIX.key and PREFIX.pub.
-        #[arg(long, value_name = "PREFIX", default_value = "chains")]
-        output_key_prefix: PathBuf,
-        /// Replaces files that exist.
-        #[arg(long)]
-        force: bool,
-    },
-    /// Prints the public key of a private key.
-    #[command(after_help = "Example:\n  chains keys public --key cosign.key > cosign.pub")]
-    Public {
-        /// Private key (PEM, or a key of cosign), or a folder with one.
-        #[arg(long, short, value_name = "FILE")]
-        key: PathBuf,
-    },
-}
-
-/// Kinds of key that can be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeyType {
-    /// ECDSA on NIST P-256: what cosign makes.
-    EcdsaP256,
-    /// ECDSA on NIST P-384.
-    EcdsaP384,
-    /// Ed25519.
-    Ed25519,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use chains_core::{PublicKey, Secret};
 use chains_signer_x509::{KeyKind, KeyPair, X509Signer};
 
+use crate::args::KeySource;
+use crate::cluster::ClusterArgs;
 use crate::{input, output, settings};
 
 /// Name of the private key that is made where none is given.
@@ -13,8 +15,17 @@ const DEFAULT_KEY: &str = "chains.key";
 /// Name of its public key.
 const DEFAULT_PUBLIC_KEY: &str = "chains.pub";
 
-/// Loads a private key: a PEM file, or a folder as the controller mounts it.
-pub(crate) fn signer(path: &Path) -> anyhow::Result<X509Signer> {
+/// Loads a private key: a PEM file, a folder as the controller mounts it, or the Secret itself.
+pub(crate) async fn signer(key: &KeySource, cluster: &ClusterArgs) -> anyhow::Result<X509Signer> {
+    let signer = match key {
+        KeySource::File(path) => of_file(path)?,
+        KeySource::Secret(at) => cluster.signer(at).await?,
+    };
+    tracing::debug!(%key, id = signer.public_key().id(), "loaded the private key");
+    Ok(signer)
+}
+
+fn of_file(path: &Path) -> anyhow::Result<X509Signer> {
     if path.is_dir() {
         return X509Signer::from_dir(path).map_err(settings::report);
     }
@@ -48,7 +59,7 @@ pub(crate) fn password(prompt: &str) -> anyhow::Result<Secret> {
 pub(crate) fn new_password() -> anyhow::Result<Secret> {
     let first = password("Password for the new private key: ")?;
     if std::env::var_os("COSIGN_PASSWORD").is_none() && password("Again: ")? != first {
-        anyhow::bail!("the two passwords differ: nothing was written");
+        bail!("the two passwords differ: nothing was written");
     }
     Ok(first)
 }
@@ -60,7 +71,7 @@ pub(crate) fn of_folder(folder: &Path) -> anyhow::Result<(X509Signer, PathBuf)> 
     if !private.exists() {
         make(folder, &private)?;
     }
-    let signer = signer(&private)?;
+    let signer = of_file(&private)?;
     let pem = signer.public_key().to_pem().map_err(settings::report)?;
     if input::text(&public).ok().as_deref() != Some(pem.as_str()) {
         input::write(&public, &pem)?;
@@ -88,16 +99,39 @@ fn make(folder: &Path, private: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Public keys from PEM files.
-pub(crate) fn public(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
-    paths
-        .iter()
-        .map(|path| {
-            PublicKey::from_pem(&input::text(path)?)
-                .map_err(settings::report)
-                .with_context(|| format!("loading the public key {}", path.display()))
-        })
-        .collect()
+/// Public keys, from PEM files and Secrets.
+pub(crate) async fn public(
+    keys: &[KeySource],
+    cluster: &ClusterArgs,
+) -> anyhow::Result<Vec<PublicKey>> {
+    let mut all = Vec::with_capacity(keys.len());
+    for key in keys {
+        let found = match key {
+            KeySource::File(path) => public_of_file(path)?,
+            KeySource::Secret(at) => cluster.public_key(at).await?,
+        };
+        tracing::debug!(%key, id = found.id(), "loaded the public key");
+        all.push(found);
+    }
+    Ok(all)
+}
+
+fn public_of_file(path: &Path) -> anyhow::Result<PublicKey> {
+    let pem = input::text(path)?;
+    // Whoever verifies needs no private key, and should not be handed one.
+    if pem.contains("PRIVATE KEY-----") {
+        let private = settings::quoted(&path.display().to_string());
+        let public = settings::quoted(&path.with_extension("pub").display().to_string());
+        // A file is not to be replaced by what is read from it.
+        let public = if public == private { "PUBLIC.pub" } else { &public };
+        bail!(
+            "{private} is a private key, and verifying takes the public one: \
+             get it with `chains keys public --key {private} > {public}`"
+        );
+    }
+    PublicKey::from_pem(&pem)
+        .map_err(settings::report)
+        .with_context(|| format!("loading the public key {}", path.display()))
 }
 
 /// The file of the public key that lies beside a private one, where it is that key's: `cosign.pub` beside

@@ -1,10 +1,13 @@
 //! The `chains` command.
 
 mod args;
+#[cfg_attr(not(feature = "kubernetes"), path = "no_cluster.rs")]
+mod cluster;
 mod commands;
 mod input;
 mod keys;
 mod output;
+mod progress;
 mod runs;
 mod settings;
 
@@ -21,6 +24,8 @@ use crate::output::Exit;
 
 /// The crates that `--verbose` lets speak.
 const CHAINS: [&str; 3] = ["chains", "chains_engine", "chains_store_oci"];
+/// Tells as an error what comes back as one, and is told then.
+const TELLS_TWICE: &str = "kube_client";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -43,7 +48,7 @@ fn log_to_stderr(verbose: bool) {
             .with_default(LevelFilter::WARN)
             .with_targets(CHAINS.map(|c| (c, LevelFilter::DEBUG)))
     } else {
-        Targets::new().with_default(LevelFilter::ERROR)
+        Targets::new().with_default(LevelFilter::ERROR).with_target(TELLS_TWICE, LevelFilter::OFF)
     };
     let chosen = std::env::var("RUST_LOG").ok().and_then(|directives| directives.parse().ok());
     let layer = tracing_subscriber::fmt::layer()

@@ -107,6 +107,12 @@ pub(crate) fn verdict(ok: bool, word: &str) -> String {
     format!("{}{word}{PLAIN}", if ok { GREEN } else { RED })
 }
 
+/// A number with its noun: `1 fault`, `2 faults`.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
 /// One JSON document on standard output.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;

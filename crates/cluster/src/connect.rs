@@ -1,10 +1,11 @@
 //! Finding the API server and connecting to it.
 
+use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Result};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config, client::ClientBuilder};
 use tower::limit::RateLimitLayer;
 
@@ -57,17 +58,15 @@ impl Connection {
         let found = match &self.kubeconfig {
             Some(path) => {
                 let what = || format!("reading the kubeconfig {}", path.display());
-                let file = Kubeconfig::read_from(path).map_err(|e| configuration(what(), e))?;
+                let file = Kubeconfig::read_from(path).map_err(|e| configuration(what(), &e))?;
                 Config::from_custom_kubeconfig(file, &options)
                     .await
-                    .map_err(|e| configuration(what(), e))
+                    .map_err(|e| configuration(what(), &e))
             }
             None if self.context.is_some() => Config::from_kubeconfig(&options)
                 .await
-                .map_err(|e| configuration("reading the kubeconfig".to_owned(), e)),
-            None => Config::infer().await.map_err(|e| {
-                configuration("looking for a kubeconfig and for a cluster around".to_owned(), e)
-            }),
+                .map_err(|e| configuration("reading the kubeconfig".to_owned(), &e)),
+            None => Config::infer().await.map_err(|e| nowhere(&e)),
         };
         let mut config = found?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
@@ -84,13 +83,57 @@ impl Connection {
 pub async fn connect(connection: &Connection) -> Result<Client> {
     let config = connection.config().await?;
     let builder = ClientBuilder::try_from(config)
-        .map_err(|e| configuration("setting up the connection to the API server".to_owned(), e))?;
+        .map_err(|e| configuration("setting up the connection to the API server".to_owned(), &e))?;
     Ok(match connection.throttle {
         Some(throttle) => builder.with_layer(&throttle.layer()).build(),
         None => builder.build(),
     })
 }
 
-fn configuration(what: String, why: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Configuration, what).with_source(why)
+/// Neither a kubeconfig nor a cluster around; whoever has a kubeconfig wants to know what is wrong with it.
+fn nowhere(error: &InferConfigError) -> Error {
+    let kubeconfig = error.source().map_or_else(|| error.to_string(), first_line);
+    Error::new(ErrorKind::Configuration, "finding a cluster")
+        .with_source(format!("{kubeconfig}; and this process is not in a pod of a cluster"))
+}
+
+fn configuration(what: String, why: &(dyn StdError + 'static)) -> Error {
+    Error::new(ErrorKind::Configuration, what).with_source(first_line(why))
+}
+
+/// Parsers show the lines around a fault, and a kubeconfig has tokens and keys in them.
+fn first_line(error: &(dyn StdError + 'static)) -> String {
+    let text = match error.downcast_ref() {
+        Some(KubeconfigError::ReadConfig(error, path)) => {
+            format!("reading the kubeconfig {}: {error}", path.display())
+        }
+        _ => error.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_kubeconfig_shows() {
+        let text = "users:\n- name: u\n  user: {token: hunter2}\n  : [\n";
+        let error = Kubeconfig::from_yaml(text).unwrap_err();
+        assert!(error.to_string().contains("hunter2"), "{error}");
+        let told = configuration("reading the kubeconfig".to_owned(), &error).report();
+        assert!(
+            told.starts_with("reading the kubeconfig: ") && !told.contains("hunter2"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_taken_all_the_same() {
+        for (qps, burst) in
+            [(0.0, 0), (-1.0, 1), (f32::NAN, 1), (f32::INFINITY, 1), (5.0, u32::MAX)]
+        {
+            let _ = Throttle { qps, burst }.layer();
+        }
+    }
 }

@@ -15,10 +15,10 @@ mod resource;
 pub mod retry;
 mod secret_ref;
 
-pub use connect::{Connection, connect};
+pub use connect::{Connection, Throttle, connect};
 pub use error::error;
 pub use resource::{RunApi, Version};
-pub use secret_ref::SecretRef;
+pub use secret_ref::{SecretRef, check_namespace};
 
 pub use k8s_openapi;
 pub use kube;

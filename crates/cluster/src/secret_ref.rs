@@ -64,9 +64,7 @@ impl FromStr for SecretRef {
             return Err(refused("the form is k8s://NAMESPACE/NAME"));
         };
         if !is_label(namespace, 63) {
-            return Err(refused(
-                "the namespace has 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends",
-            ));
+            return Err(refused(NAMESPACE_FORM));
         }
         if name.len() > 253 || !name.split('.').all(|part| is_label(part, 253)) {
             return Err(refused(
@@ -75,6 +73,20 @@ impl FromStr for SecretRef {
         }
         Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
     }
+}
+
+const NAMESPACE_FORM: &str =
+    "the namespace has 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends";
+
+/// Checks that the text can be the name of a namespace: before it becomes part of a request's path.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] telling the form.
+pub fn check_namespace(text: &str) -> Result<()> {
+    if is_label(text, 63) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidInput, format!("{text:?} is no namespace: {NAMESPACE_FORM}")))
 }
 
 /// A label of [RFC 1123](https://www.rfc-editor.org/rfc/rfc1123), as Kubernetes takes it.

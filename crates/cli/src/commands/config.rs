@@ -55,7 +55,7 @@ fn validate(file: &Path, format: Output) -> anyhow::Result<Exit> {
                 output::line(output::printable(fault.to_string()));
             }
             let summary =
-                if valid { "valid".to_owned() } else { format!("{} faults", faults.len()) };
+                if valid { "valid".to_owned() } else { output::counted(faults.len(), "fault") };
             output::line(format_args!("{}: {}", file.display(), output::verdict(valid, &summary)));
             for missing in &not_built_in {
                 output::line(format_args!("note: {missing} is not built into this program"));

@@ -4,6 +4,8 @@ mod config;
 mod explain;
 mod keys;
 mod payload;
+#[cfg(feature = "kubernetes")]
+mod retry;
 mod sign;
 mod verify;
 
@@ -23,7 +25,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(args) => wait(verify::run(args, output)),
         Command::Payload(args) => payload::run(&args, output),
         Command::Explain(args) => explain::run(&args, output),
-        Command::Keys(args) => keys::run(args, output),
+        #[cfg(feature = "kubernetes")]
+        Command::Retry(args) => wait(retry::run(args, output)),
+        Command::Keys(args) => wait(keys::run(args, output)),
         Command::Config(args) => config::run(&args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

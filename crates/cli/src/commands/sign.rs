@@ -12,26 +12,22 @@ use chains_core::{Progress, annotations};
 use chains_engine::{Engine, Report};
 use chains_tekton::Run;
 use futures_util::stream::{self, StreamExt as _};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{Output, SignArgs};
 use crate::output::Exit;
 use crate::runs::{self, Input};
-use crate::{input, output};
+use crate::{input, output, progress};
 
 use outcome::RunOutcome;
 use setup::Setup;
 use summary::Summary;
-
-/// From how many runs on a progress bar is worth its lines.
-const MANY: usize = 20;
 
 pub(crate) async fn run(args: SignArgs, format: Output) -> anyhow::Result<Exit> {
     let setup = Setup::new(&args)?;
     let Input { runs, unread } = runs::read_but(&args.inputs.runs, Some(&setup.folder))?;
     let (chosen, mut outcomes) = choose(runs, &setup.config, args.again);
     // Where there is nothing to sign, no key is made and nothing is left behind.
-    let signing = if chosen.is_empty() { None } else { Some(setup.signing(&args)?) };
+    let signing = if chosen.is_empty() { None } else { Some(setup.signing(&args).await?) };
     if let Some(signing) = &signing {
         outcomes
             .extend(process(&signing.engine, chosen, usize::from(args.jobs), &setup.folder).await);
@@ -93,7 +89,7 @@ async fn process(
     jobs: usize,
     folder: &Path,
 ) -> Positioned<RunOutcome> {
-    let bar = progress_bar(runs.len());
+    let bar = progress::bar(runs.len(), "runs");
     let work = runs.into_iter().map(|(position, run)| {
         let (engine, bar) = (engine.clone(), bar.clone());
         async move {
@@ -109,19 +105,6 @@ async fn process(
     bar.finish_and_clear();
     let keep = |(position, outcome)| (position, keep_annotated(outcome, folder));
     outcomes.into_iter().map(keep).collect()
-}
-
-fn progress_bar(runs: usize) -> ProgressBar {
-    if runs < MANY {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(runs as u64);
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {per_sec}, {eta} left")
-    {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// Progress on a run from a file is not taken over: nobody says who wrote it, and stores keep nothing twice.

@@ -55,5 +55,26 @@ fn a_key_of_the_wrong_kind_is_told() {
     scene
         .run(&["verify", "chains-out", "--key", "chains-out/chains.key"])
         .expect(2)
-        .says("PRIVATE KEY");
+        .says("is a private key, and verifying takes the public one")
+        .says("chains keys public --key chains-out/chains.key > chains-out/chains.pub");
+}
+
+#[test]
+fn a_reference_to_a_secret_has_a_form() {
+    let scene = Scene::signed();
+    let form = "the form is k8s://NAMESPACE/NAME";
+    for reference in ["k8s://keys", "k8s://ci/keys/more", "k8s://"] {
+        scene.run(&["sign", "run.yaml", "--key", reference]).expect(2).says(form);
+        scene.run(&["verify", "chains-out", "--key", reference]).expect(2).says(form);
+        scene.run(&["keys", "public", "--key", reference]).expect(2).says(form);
+        scene.run(&["keys", "generate", reference]).expect(2).says(form);
+    }
+    scene.run(&["keys", "generate", "signing"]).expect(2).says(form);
+}
+
+#[test]
+fn the_kind_of_key_has_a_short_option_of_its_own() {
+    let scene = Scene::new();
+    scene.run(&["keys", "generate", "-t", "ed25519"]).expect(0);
+    scene.run(&["keys", "generate", "-k", "ed25519", "--force"]).expect(2);
 }

@@ -10,6 +10,8 @@
 )]
 
 mod bad_input;
+#[cfg(feature = "kubernetes")]
+mod cluster;
 mod configuration;
 mod harness;
 mod jsonl;

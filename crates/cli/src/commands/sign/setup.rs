@@ -7,8 +7,10 @@ use anyhow::bail;
 use chains_config::{Config, SignerName, StorageName};
 use chains_core::Signer;
 use chains_engine::Engine;
+use chains_signer_x509::X509Signer;
 
-use crate::args::SignArgs;
+use crate::args::{KeySource, SignArgs};
+use crate::cluster::ClusterArgs;
 use crate::{keys, settings};
 
 /// The stores that keep everything in the output folder.
@@ -41,25 +43,23 @@ impl Setup {
     }
 
     /// Loads or makes the key, and builds the engine.
-    pub(crate) fn signing(&self, args: &SignArgs) -> anyhow::Result<Signing> {
-        let (signer, public_key) = self.signer(args)?;
+    pub(crate) async fn signing(&self, args: &SignArgs) -> anyhow::Result<Signing> {
+        let (signer, public_key) = self.signer(args).await?;
         let environment = settings::environment(&args.registry, signer)?;
         let engine =
             chains_backends::engine(&self.config, &environment).map_err(settings::report)?;
         Ok(Signing { engine, public_key })
     }
 
-    fn signer(&self, args: &SignArgs) -> anyhow::Result<SignerAndKey> {
+    async fn signer(&self, args: &SignArgs) -> anyhow::Result<SignerAndKey> {
         if !self.config.signers_in_use().contains(&SignerName::X509) {
             return Ok((None, None));
         }
         let (signer, public_key) = match &args.key {
-            Some(path) => {
-                let signer = keys::signer(path)?;
-                let public = keys::public_beside(path, signer.public_key());
-                let private = settings::quoted(&path.display().to_string());
-                let shown = || format!("<(chains keys public --key {private})");
-                (signer, public.map_or_else(shown, |path| argument(&path)))
+            Some(key) => {
+                let signer = keys::signer(key, &args.cluster).await?;
+                let shown = shown(key, &signer, &args.cluster);
+                (signer, shown)
             }
             None => {
                 self.check_stays_here()?;
@@ -79,6 +79,17 @@ impl Setup {
                 bail!("signing into the store `{store}` needs a key: give it with --key")
             }
         }
+    }
+}
+
+/// The public key as an argument of `chains verify --key`.
+fn shown(key: &KeySource, signer: &X509Signer, cluster: &ClusterArgs) -> String {
+    match key {
+        KeySource::Secret(at) => format!("{at}{}", cluster.options()),
+        KeySource::File(path) => keys::public_beside(path, signer.public_key()).map_or_else(
+            || format!("<(chains keys public --key {})", argument(path)),
+            |public| argument(&public),
+        ),
     }
 }
 
