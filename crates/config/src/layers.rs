@@ -114,6 +114,13 @@ impl Layers {
         self
     }
 
+    /// Adds the keys of a ConfigMap's `binaryData`: faults, each of them.
+    #[must_use]
+    pub fn binary<'a>(mut self, keys: impl IntoIterator<Item = &'a String>) -> Self {
+        self.faults.extend(keys.into_iter().map(|key| Fault::of(key, read::IN_BINARY_DATA)));
+        self
+    }
+
     /// Checks everything as a whole.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ use crate::fault::shorten;
 const NAME: &str = "chains-config";
 /// A ConfigMap holds 1 MiB; files with other manifests beside it are rarely larger than this.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// What is wrong with keys that are there.
+pub(crate) const IN_BINARY_DATA: &str = "is in binaryData, which is not read: put it into data";
 
 type Pairs = Vec<(String, String)>;
 
@@ -108,8 +110,7 @@ impl Reader {
             return self.whole(message);
         }
         if let Some(Value::Object(binary)) = map.get("binaryData") {
-            let message = "is in binaryData, which is not read: put it into data";
-            self.faults.extend(binary.keys().map(|key| Fault::of(key, message)));
+            self.faults.extend(binary.keys().map(|key| Fault::of(key, IN_BINARY_DATA)));
         }
         match map.remove("data") {
             None | Some(Value::Null) => {}

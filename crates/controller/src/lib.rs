@@ -14,5 +14,6 @@
 mod credentials;
 mod events;
 mod ownership;
+mod pause;
 mod settings;
 mod telemetry;

@@ -192,3 +192,12 @@ fn settings_are_all_keys_in_the_order_of_the_table() {
     let keys: Vec<_> = config.settings().iter().map(|setting| setting.key).collect();
     assert_eq!(keys, crate::keys::all().map(|key| key.name).collect::<Vec<_>>());
 }
+
+#[test]
+fn binary_data_is_told() {
+    let keys = ["builder.id".to_owned()];
+    let faults = Layers::new().binary(&keys).resolve().unwrap_err();
+    let told = "`builder.id`: is in binaryData, which is not read: put it into data";
+    assert_eq!(faults.to_string(), told);
+    assert!(Layers::new().binary(&[]).resolve().is_ok());
+}

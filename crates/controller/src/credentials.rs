@@ -1,1 +1,0 @@
-//! Registry credentials of the ServiceAccount that a run uses.
