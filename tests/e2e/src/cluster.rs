@@ -6,6 +6,7 @@
 mod api;
 mod audit;
 mod crds;
+pub mod etcd;
 mod launch;
 mod pool;
 mod purge;
@@ -36,7 +37,7 @@ pub use audit::{Audit, Request};
 pub use launch::{API_SERVER, ETCD};
 pub(crate) use pool::stop as stop_idle;
 pub use pool::{Borrowed, borrow};
-pub use runtime::{at_once, wait};
+pub use runtime::{SIXTEEN, at_once, wait};
 pub use watch::{Seen, Watch};
 
 /// The peer that people use.

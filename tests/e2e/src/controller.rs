@@ -163,7 +163,7 @@ impl Controller {
                 self.name,
                 answer.status
             );
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(2));
         }
     }
 

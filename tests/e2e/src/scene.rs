@@ -25,7 +25,11 @@ pub struct Scene<'p> {
 }
 
 impl<'p> Scene<'p> {
-    pub(crate) fn new(peers: &'p Peers) -> Result<Self> {
+    /// A folder of its own, with these peers.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn new(peers: &'p Peers) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("chains-e2e-")
             .tempdir()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::cluster::{Api, Cluster, Watch, at_once};
+use crate::cluster::{Api, Cluster, SIXTEEN, Watch, at_once};
 
 /// A namespace in which runs are made and looked at.
 #[derive(Debug)]
@@ -59,13 +59,12 @@ impl<'c> Namespace<'c> {
         Ok((self.path(&format!("{}s", kind.to_lowercase())), name.to_owned()))
     }
 
-    /// Makes runs that still run, whatever `status` they have; several at a time. Answers with what the API
-    /// server made of them.
+    /// Makes runs that still run, whatever `status` they have; several at a time.
     ///
     /// # Errors
     /// If the API server refuses one.
-    pub fn create(&self, runs: &[Value]) -> Result<Vec<Value>> {
-        at_once(runs, |run| self.create_one(run))
+    pub fn create(&self, runs: &[Value]) -> Result<()> {
+        at_once(SIXTEEN, runs, |run| self.create_one(run)).map(drop)
     }
 
     /// Completes runs that were created: gives each the `status` that it has here.
@@ -73,7 +72,7 @@ impl<'c> Namespace<'c> {
     /// # Errors
     /// If the API server refuses one.
     pub fn complete(&self, runs: &[Value]) -> Result<()> {
-        at_once(runs, |run| self.complete_one(run)).map(drop)
+        at_once(SIXTEEN, runs, |run| self.complete_one(run)).map(drop)
     }
 
     /// Makes runs and completes each as soon as it is there.
@@ -81,7 +80,7 @@ impl<'c> Namespace<'c> {
     /// # Errors
     /// If the API server refuses one.
     pub fn run(&self, runs: &[Value]) -> Result<()> {
-        at_once(runs, |run| async move {
+        at_once(SIXTEEN, runs, |run| async move {
             self.create_one(run).await?;
             self.complete_one(run).await
         })
@@ -182,7 +181,7 @@ impl<'c> Namespace<'c> {
     /// If the API server refuses one.
     pub fn delete_all(&self, plural: &str, names: &[String]) -> Result<()> {
         let path = self.path(plural);
-        at_once(names, |name| {
+        at_once(SIXTEEN, names, |name| {
             let path = format!("{path}/{name}");
             async move { self.api().send("DELETE", &path, "application/json", None).await }
         })

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Api, runtime::at_once};
+use super::{
+    Api,
+    runtime::{SIXTEEN, at_once},
+};
 
 /// Collections of a namespace that cases or Chains write to.
 const IN_NAMESPACES: [&str; 7] = [
@@ -58,7 +61,7 @@ fn delete_runs(api: &Api, runs: &str) -> Result<()> {
     let namespace = |run: &Value| run["metadata"]["namespace"].as_str().map(str::to_owned);
     let held: Vec<&Value> =
         all.iter().filter(|run| !run["metadata"]["finalizers"].is_null()).collect();
-    at_once(held, |run| {
+    at_once(SIXTEEN, held, |run| {
         let name = run["metadata"]["name"].as_str().unwrap_or_default();
         let path = format!("{}/{name}", collection(&namespace(run).unwrap_or_default()));
         async move {

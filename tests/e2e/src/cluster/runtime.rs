@@ -8,8 +8,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// No request to a server on loopback takes this long unless it hangs.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How many requests are under way at a time: more do not make an API server quicker.
-const AT_ONCE: usize = 16;
+/// How many requests are sensible at a time: more do not make an API server quicker.
+pub const SIXTEEN: usize = 16;
 
 /// Waits for `future`.
 ///
@@ -20,15 +20,19 @@ pub fn wait<T, E: Into<anyhow::Error>>(future: impl Future<Output = Result<T, E>
     ended.with_context(|| format!("no answer within {LIMIT:?}"))?.map_err(Into::into)
 }
 
-/// Does `work` for every item, several at a time, and gives the answers in the order of the items.
+/// Does `work` for every item, so many at a time, and gives the answers in no order.
 ///
 /// # Errors
 /// The first one.
-pub fn at_once<I, T, F>(items: impl IntoIterator<Item = I>, work: impl Fn(I) -> F) -> Result<Vec<T>>
+pub fn at_once<I, T, F>(
+    limit: usize,
+    items: impl IntoIterator<Item = I>,
+    work: impl Fn(I) -> F,
+) -> Result<Vec<T>>
 where
     F: Future<Output = Result<T>>,
 {
-    let all = stream::iter(items).map(work).buffered(AT_ONCE).try_collect();
+    let all = stream::iter(items).map(work).buffer_unordered(limit).try_collect();
     handle()?.block_on(all)
 }
 
