@@ -87,6 +87,7 @@ fn entry() -> Entry {
             checkpoint: "log\n7\ncm9vdA==\n".to_owned(),
         }),
         timestamps: vec![Bytes::from_static(b"time")],
+        others: Vec::new(),
     }
 }
 
@@ -119,6 +120,27 @@ fn a_log_entry_is_written_with_long_numbers_as_strings() {
     assert_eq!(Bundle::from_json(json.as_bytes()).unwrap(), bundle);
     let plain = json.replace("\"9007199254740993\"", "9007199254740993");
     assert_eq!(Bundle::from_json(plain.as_bytes()).unwrap(), bundle, "plain numbers are read too");
+}
+
+#[test]
+fn entries_of_further_logs_are_written_too() {
+    let mut record = record(Wrapping::Dsse);
+    let other = Entry {
+        log_url: "https://log2.example.com".to_owned(),
+        log_index: 4,
+        kind: "hashedrekord".to_owned(),
+        version: "0.0.2".to_owned(),
+        integrated_time: None,
+        ..entry()
+    };
+    let first = Entry { others: vec![other], ..entry() };
+    let addresses: Vec<_> = first.addresses().collect();
+    let v1 = "https://log.example.com/api/v1/log/entries?logIndex=9007199254740993";
+    assert_eq!(addresses, [v1, "https://log2.example.com/api/v2/log/entries?logIndex=4"]);
+    record.entry = Some(Arc::new(first));
+    let entries = bundle(&record).verification_material.tlog_entries;
+    let told: Vec<_> = entries.iter().map(|e| (e.log_index, e.integrated_time)).collect();
+    assert_eq!(told, [(9_007_199_254_740_993, 1_700_000_000), (4, 0)]);
 }
 
 #[test]

@@ -87,9 +87,13 @@ pub struct Checkpoint {
     pub envelope: String,
 }
 
-/// The one entry of a record as a list.
+/// The entry of a record with those in further logs.
 pub(super) fn entries(entry: &Entry) -> Result<Vec<TransparencyLogEntry>> {
-    Ok(vec![TransparencyLogEntry {
+    std::iter::once(entry).chain(&entry.others).map(one).collect()
+}
+
+fn one(entry: &Entry) -> Result<TransparencyLogEntry> {
+    Ok(TransparencyLogEntry {
         log_index: number(entry.log_index)?,
         log_id: LogId { key_id: entry.log_id.clone() },
         kind_version: KindVersion { kind: entry.kind.clone(), version: entry.version.clone() },
@@ -100,7 +104,7 @@ pub(super) fn entries(entry: &Entry) -> Result<Vec<TransparencyLogEntry>> {
             .map(|signed_entry_timestamp| InclusionPromise { signed_entry_timestamp }),
         inclusion_proof: entry.inclusion_proof.as_ref().map(proof).transpose()?,
         canonicalized_body: entry.body.clone(),
-    }])
+    })
 }
 
 fn proof(proof: &crate::InclusionProof) -> Result<InclusionProof> {

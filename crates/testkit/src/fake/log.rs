@@ -89,5 +89,6 @@ fn entry(url: &str, log_index: u64, body: Bytes) -> Entry {
             checkpoint: format!("{url}\n1\n"),
         }),
         timestamps: Vec::new(),
+        others: Vec::new(),
     }
 }

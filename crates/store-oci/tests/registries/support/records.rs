@@ -140,5 +140,6 @@ pub(crate) fn entry() -> Arc<Entry> {
         inclusion_promise: Some(Bytes::from_static(b"promise")),
         inclusion_proof: None,
         timestamps: vec![Bytes::from_static(b"timestamp")],
+        others: Vec::new(),
     })
 }

@@ -1,0 +1,1 @@
+//! Transparency logs, timestamp authorities, and the roots of trust for both.
