@@ -1,0 +1,6 @@
+//! Tests of ownership: the decision by itself, and whole replicas over a simulated API server.
+
+mod plan;
+mod replicas;
+mod sim;
+mod units;
