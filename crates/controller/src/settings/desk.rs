@@ -97,6 +97,7 @@ impl Desk {
 
     fn read(&mut self, map: &ConfigMap) {
         self.configuration_news.seen(map);
+        self.key_news.about(map);
         let read = configuration::read(map).and_then(|config| {
             if self.accepted.as_ref() != Some(&config) {
                 configuration::check(&config, &self.options.environment)?;

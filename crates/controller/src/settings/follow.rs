@@ -9,11 +9,18 @@ use kube::Api;
 use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::pause::Backoff;
 
 /// How long one watch request lasts. A connection that died without a word is noticed a little later.
 const REQUEST_SECONDS: u32 = 240;
+/// Pauses between attempts where the API server refuses or cannot be reached.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// For how long a refusal is put up with where the object was seen before: an API server that has just started
+/// refuses everything, until it knows who has which rights.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many sights may wait to be looked at.
 const QUEUE: usize = 4;
 
@@ -30,7 +37,7 @@ pub(super) enum Sight<K> {
 
 /// Follows the object of this name for ever; `what` says in errors what it is.
 ///
-/// Needs the rights to list and watch it by name. What passes by itself is told only until there was a first
+/// Needs the rights to list and watch it by name. What may pass by itself is told only until there was a first
 /// answer.
 pub(super) fn follow<K>(api: Api<K>, name: &str, what: String) -> Followed<K>
 where
@@ -44,13 +51,15 @@ where
     let task = tokio::spawn(async move {
         let stream = watcher::watcher(api, config);
         pin_mut!(stream);
-        let mut follower = Follower { what, listed: false, answered: false };
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        let mut follower = Follower::new(what);
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while let Some(event) = stream.next().await {
             let failed = match &event {
                 // It fell too far behind, and lists by itself.
                 Err(watcher::Error::WatchError(status)) => status.code != 410,
                 Err(_) => true,
+                // Comes before every attempt to list.
+                Ok(Event::Init) => false,
                 Ok(_) => {
                     backoff.reset();
                     false
@@ -100,9 +109,15 @@ struct Follower {
     listed: bool,
     /// Whether the API server ever said whether it is there.
     answered: bool,
+    /// Since when it refuses.
+    refused: Option<Instant>,
 }
 
 impl Follower {
+    const fn new(what: String) -> Self {
+        Self { what, listed: false, answered: false, refused: None }
+    }
+
     fn sight<K>(&mut self, event: watcher::Result<Event<K>>) -> Option<Sight<K>> {
         let sight = match event {
             Ok(Event::Init) => {
@@ -119,10 +134,11 @@ impl Follower {
             Err(error) => return self.failed(error),
         };
         self.answered = true;
+        self.refused = None;
         Some(sight)
     }
 
-    fn failed<K>(&self, error: watcher::Error) -> Option<Sight<K>> {
+    fn failed<K>(&mut self, error: watcher::Error) -> Option<Sight<K>> {
         let what = self.what.clone();
         let error = match error {
             watcher::Error::WatchError(status) if status.code == 410 => return None,
@@ -134,12 +150,16 @@ impl Follower {
             }
             other => Error::new(ErrorKind::Protocol, what).with_source(other),
         };
-        if self.answered && error.is_retryable() {
+        if self.answered && (error.is_retryable() || self.is_patient()) {
             // What was seen last holds meanwhile.
             tracing::debug!(error = %error.report(), "the watch broke, trying again");
             return None;
         }
         Some(Sight::Unknown(error))
+    }
+
+    fn is_patient(&mut self) -> bool {
+        self.refused.get_or_insert_with(Instant::now).elapsed() < PATIENCE
     }
 }
 
@@ -159,6 +179,7 @@ mod tests {
         Unreachable,
         Forbidden,
         Expired,
+        Later(Duration),
     }
 
     impl Step {
@@ -170,7 +191,9 @@ mod tests {
                 Self::Done => Event::InitDone,
                 Self::Applied(object) => Event::Apply(object),
                 Self::Deleted => Event::Delete(0),
-                Self::Expired => return Err(watcher::Error::WatchError(status(410))),
+                Self::Expired | Self::Later(_) => {
+                    return Err(watcher::Error::WatchError(status(410)));
+                }
                 Self::Unreachable => {
                     let refused = kube::Error::Service("connection refused".into());
                     return Err(watcher::Error::WatchStartFailed(refused));
@@ -184,11 +207,13 @@ mod tests {
     }
 
     /// Checks what is seen at each step: a number, `gone`, `unknown` or nothing.
-    #[track_caller]
-    fn check(steps: &[(Step, &str)]) {
-        let mut follower =
-            Follower { what: "reading x".to_owned(), listed: false, answered: false };
+    async fn check(steps: &[(Step, &str)]) {
+        let mut follower = Follower::new("reading x".to_owned());
         for (index, (step, expect)) in steps.iter().enumerate() {
+            if let Step::Later(time) = step {
+                tokio::time::advance(*time).await;
+                continue;
+            }
             let seen = match follower.sight(step.event()) {
                 None => String::new(),
                 Some(Sight::There(object)) => object.to_string(),
@@ -202,8 +227,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_object_is_seen_come_and_go() {
+    #[tokio::test]
+    async fn an_object_is_seen_come_and_go() {
         use Step::{Applied, Deleted, Done, Init, Listed};
         check(&[
             (Init, ""),
@@ -211,12 +236,13 @@ mod tests {
             (Applied(1), "1"),
             (Applied(2), "2"),
             (Deleted, "gone"),
-        ]);
-        check(&[(Init, ""), (Listed(1), "1"), (Done, ""), (Applied(2), "2")]);
+        ])
+        .await;
+        check(&[(Init, ""), (Listed(1), "1"), (Done, ""), (Applied(2), "2")]).await;
     }
 
-    #[test]
-    fn what_went_while_nobody_looked_is_gone() {
+    #[tokio::test]
+    async fn what_went_while_nobody_looked_is_gone() {
         use Step::{Done, Expired, Init, Listed};
         check(&[
             (Init, ""),
@@ -225,13 +251,25 @@ mod tests {
             (Expired, ""),
             (Init, ""),
             (Done, "gone"),
-        ]);
+        ])
+        .await;
     }
 
-    #[test]
-    fn what_passes_is_told_until_the_first_answer() {
-        use Step::{Done, Forbidden, Init, Listed, Unreachable};
-        check(&[(Unreachable, "unknown"), (Forbidden, "unknown"), (Init, ""), (Listed(1), "1")]);
-        check(&[(Listed(1), "1"), (Done, ""), (Unreachable, ""), (Forbidden, "unknown")]);
+    #[tokio::test(start_paused = true)]
+    async fn what_may_pass_is_told_until_the_first_answer() {
+        use Step::{Done, Forbidden, Init, Later, Listed, Unreachable};
+        check(&[(Unreachable, "unknown"), (Forbidden, "unknown"), (Init, ""), (Listed(1), "1")])
+            .await;
+        let long = Later(PATIENCE);
+        let seen = [(Listed(1), "1"), (Done, ""), (Unreachable, ""), (long, ""), (Unreachable, "")];
+        check(&seen).await;
+        let refused = [
+            (Forbidden, ""),
+            (long, ""),
+            (Forbidden, "unknown"),
+            (Listed(1), "1"),
+            (Forbidden, ""),
+        ];
+        check(&[&seen[..], &refused[..]].concat()).await;
     }
 }

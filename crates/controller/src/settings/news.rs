@@ -188,6 +188,11 @@ impl KeyNews {
         Self { events, part, set_valid, about: reference(options), told: None }
     }
 
+    /// The ConfigMap is there: Events are about this one.
+    pub(super) fn about(&mut self, map: &ConfigMap) {
+        self.about.uid.clone_from(&map.metadata.uid);
+    }
+
     /// The configuration signs nothing with a key at hand.
     pub(super) fn not_needed(&mut self) {
         self.tell(Told::NotNeeded);
