@@ -25,10 +25,14 @@ pub enum SignatureAlgorithm {
     Ed25519,
     /// RSA PKCS#1 v1.5 over SHA-256.
     RsaPkcs1Sha256,
+    /// RSA PKCS#1 v1.5 over SHA-384, which Azure Key Vault's users take for keys of 3072 bits.
+    RsaPkcs1Sha384,
     /// RSA PKCS#1 v1.5 over SHA-512.
     RsaPkcs1Sha512,
     /// RSA PSS over SHA-256, salt as long as the hash.
     RsaPssSha256,
+    /// RSA PSS over SHA-384, salt as long as the hash.
+    RsaPssSha384,
     /// RSA PSS over SHA-512, salt as long as the hash.
     RsaPssSha512,
 }
@@ -45,8 +49,10 @@ impl SignatureAlgorithm {
             Self::EcdsaP521Sha512 => "ecdsa-p521-sha512",
             Self::Ed25519 => "ed25519",
             Self::RsaPkcs1Sha256 => "rsa-pkcs1-sha256",
+            Self::RsaPkcs1Sha384 => "rsa-pkcs1-sha384",
             Self::RsaPkcs1Sha512 => "rsa-pkcs1-sha512",
             Self::RsaPssSha256 => "rsa-pss-sha256",
+            Self::RsaPssSha384 => "rsa-pss-sha384",
             Self::RsaPssSha512 => "rsa-pss-sha512",
         }
     }

@@ -55,9 +55,14 @@ pub const fn candidates(key: KeyAlgorithm) -> &'static [SignatureAlgorithm] {
         KeyAlgorithm::EcdsaP384 => &[A::EcdsaP384Sha256, A::EcdsaP384Sha384],
         KeyAlgorithm::EcdsaP521 => &[A::EcdsaP521Sha256, A::EcdsaP521Sha512],
         KeyAlgorithm::Ed25519 => &[A::Ed25519],
-        KeyAlgorithm::Rsa => {
-            &[A::RsaPkcs1Sha256, A::RsaPssSha256, A::RsaPkcs1Sha512, A::RsaPssSha512]
-        }
+        KeyAlgorithm::Rsa => &[
+            A::RsaPkcs1Sha256,
+            A::RsaPssSha256,
+            A::RsaPkcs1Sha512,
+            A::RsaPssSha512,
+            A::RsaPkcs1Sha384,
+            A::RsaPssSha384,
+        ],
         // A kind of key that this version cannot verify with.
         _ => &[],
     }
@@ -85,8 +90,10 @@ fn verifier(algorithm: SignatureAlgorithm) -> Result<&'static dyn VerificationAl
         A::EcdsaP521Sha512 => &algorithms::ECDSA_P521_SHA512_ASN1,
         A::Ed25519 => &algorithms::ED25519,
         A::RsaPkcs1Sha256 => &algorithms::RSA_PKCS1_2048_8192_SHA256,
+        A::RsaPkcs1Sha384 => &algorithms::RSA_PKCS1_2048_8192_SHA384,
         A::RsaPkcs1Sha512 => &algorithms::RSA_PKCS1_2048_8192_SHA512,
         A::RsaPssSha256 => &algorithms::RSA_PSS_2048_8192_SHA256,
+        A::RsaPssSha384 => &algorithms::RSA_PSS_2048_8192_SHA384,
         A::RsaPssSha512 => &algorithms::RSA_PSS_2048_8192_SHA512,
         other => {
             let why = format!("{} signatures cannot be verified", other.as_str());

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use chains_core::{ErrorKind, PublicKey, SignatureAlgorithm as A};
 use chains_verify::{candidates, verify, verify_any};
 
-const ALL: [(&str, A); 10] = [
+const ALL: [(&str, A); 12] = [
     ("p256", A::EcdsaP256Sha256),
     ("p384", A::EcdsaP384Sha256),
     ("p384", A::EcdsaP384Sha384),
@@ -24,6 +24,8 @@ const ALL: [(&str, A); 10] = [
     ("rsa", A::RsaPkcs1Sha512),
     ("rsa", A::RsaPssSha256),
     ("rsa", A::RsaPssSha512),
+    ("rsa-3072", A::RsaPkcs1Sha384),
+    ("rsa-3072", A::RsaPssSha384),
 ];
 
 fn fixture(name: &str) -> Vec<u8> {
