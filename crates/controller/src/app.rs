@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use chains_backends::Environment;
 use chains_cluster::{Connection, Throttle};
+use chains_engine::Policy;
 use tokio::task::JoinSet;
 
 use crate::args::Args;
@@ -15,7 +17,7 @@ use crate::credentials::ServiceAccountCredentials;
 use crate::events::Events;
 use crate::ownership;
 use crate::queue::{Bounds, Queue};
-use crate::settings;
+use crate::settings::{self, Subject};
 use crate::telemetry::logs::{self, Logs};
 use crate::telemetry::{Health, Metrics, Server};
 use crate::work::{Runs, Worker, dispatch};
@@ -25,6 +27,11 @@ use observer::Ownership;
 
 /// How many bytes of whole objects may wait.
 const WAITING_BYTES: usize = 8 * 1024 * 1024;
+/// The ConfigMap of the reference.
+const CONFIG_MAP: &str = "chains-config";
+/// Timeouts and retries within one attempt at a run.
+const POLICY: Policy =
+    Policy { timeout: Duration::from_secs(60), retries: 2, pause: Duration::from_millis(250) };
 /// How long the last Events and traces may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -33,7 +40,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// Where it cannot start at all: the address cannot be listened on, there is no kubeconfig and no cluster around. A
 /// faulty configuration, a missing key, an API server that does not answer are waited for, and told.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let logs = Arc::new(logs::start(args.log_format)?);
     let health = Health::new();
     let metrics = Metrics::new();
@@ -59,16 +66,16 @@ async fn controller(
     let client = chains_cluster::connect(&connection(args)).await?;
     let identity = identity(args);
     let events = Events::new(client.clone(), &identity);
-    let settings = settings::start(
+    // It follows as long as there is somebody to follow for: until the process ends.
+    let (settings, following) = settings::start(
         client.clone(),
         settings_options(args, logs, &client, metrics),
         events.clone(),
         health,
+        std::future::pending(),
     );
-    let queue = Queue::new(Bounds {
-        concurrency: usize::from(args.max_concurrency),
-        bytes: WAITING_BYTES,
-    });
+    let queue =
+        Queue::new(Bounds { concurrency: usize::from(args.max_concurrency), bytes: WAITING_BYTES });
     let options = ownership::Options {
         identity,
         namespace: args.system_namespace.clone(),
@@ -102,6 +109,7 @@ async fn controller(
     health.stopping();
     tracing::info!(grace = ?args.shutdown_grace, "stopping: finishing what is in hand");
     tasks.shutdown().await;
+    following.abort();
     handle.shutdown(args.shutdown_grace).await;
     events.flush(FAREWELL).await;
     tracing::info!("stopped");
@@ -121,15 +129,17 @@ async fn signal(tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
 }
 
 fn connection(args: &Args) -> Connection {
-    let throttle = args.kube_api_qps.filter(|qps| *qps > 0.0).map(|qps| Throttle {
-        qps,
-        burst: args.kube_api_burst.unwrap_or(10),
-    });
+    let throttle = args
+        .kube_api_qps
+        .filter(|qps| *qps > 0.0)
+        .map(|qps| Throttle { qps, burst: args.kube_api_burst.unwrap_or(10) });
     if let Some(throttle) = throttle {
         tracing::info!(?throttle, "requests to the API server are limited by --kube-api-qps");
     }
     if args.threads_per_controller.is_some() {
-        tracing::info!("--threads-per-controller has no effect: how many runs are worked on at once is found out");
+        tracing::info!(
+            "--threads-per-controller has no effect: how many runs are worked on at once is found out"
+        );
     }
     Connection { kubeconfig: args.kubeconfig.clone(), context: args.context.clone(), throttle }
 }
@@ -141,20 +151,32 @@ fn settings_options(
     metrics: &Metrics,
 ) -> settings::Options {
     let ambient = args.ambient_registry_credentials;
-    let logs = Arc::downgrade(logs);
-    settings::Options {
-        system_namespace: args.system_namespace.clone(),
-        signing_secrets: args.signing_secrets.clone(),
-        registry_credentials: Arc::new(ServiceAccountCredentials::new(client.clone(), ambient)),
+    let credentials = ServiceAccountCredentials::new(client.clone(), ambient);
+    let environment = Environment {
+        registry_credentials: Arc::new(credentials),
         insecure_registries: args.insecure_registry.clone(),
         ca_files: args.ca_file.clone(),
+        policy: POLICY,
         meter: Some(metrics.meter()),
+        ..Environment::anonymous()
+    };
+    let logs = Arc::downgrade(logs);
+    let metrics = metrics.clone();
+    settings::Options {
+        namespace: args.system_namespace.clone(),
+        config_map: CONFIG_MAP.to_owned(),
+        logging_config_map: args.config_logging_name.clone(),
+        signing_secrets: args.signing_secrets.clone(),
+        environment,
         set_log_level: Arc::new(move |level| {
             if let Some(logs) = logs.upgrade() {
                 logs.set_level(level);
             }
         }),
-        metrics: metrics.clone(),
+        set_valid: Arc::new(move |subject, valid| match subject {
+            Subject::Configuration => metrics.config_valid(valid),
+            Subject::SigningKey => metrics.key_valid(valid),
+        }),
     }
 }
 

@@ -17,8 +17,22 @@ pub struct Args {
     pub namespace: Vec<String>,
 
     /// The namespace of the controller's own ConfigMaps and Leases.
-    #[arg(long, env = "SYSTEM_NAMESPACE", default_value = "tekton-chains", value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env = "SYSTEM_NAMESPACE",
+        default_value = "tekton-chains",
+        value_name = "NAMESPACE"
+    )]
     pub system_namespace: String,
+
+    /// The ConfigMap in the system namespace that says from which level on things are logged.
+    #[arg(
+        long,
+        env = "CONFIG_LOGGING_NAME",
+        default_value = "config-logging",
+        value_name = "NAME"
+    )]
+    pub config_logging_name: String,
 
     /// Where keys are mounted; a key that the configuration names (`signers.x509.key`) comes first.
     #[arg(long, default_value = "/etc/signing-secrets", value_name = "DIR")]
@@ -115,7 +129,12 @@ mod tests {
 
     #[test]
     fn single_dashes_are_taken_too() {
-        let args = Args::from_command_line(["chains-controller", "-threads-per-controller=32", "-namespace", "a"]);
+        let args = Args::from_command_line([
+            "chains-controller",
+            "-threads-per-controller=32",
+            "-namespace",
+            "a",
+        ]);
         assert_eq!(args.unwrap().namespace, ["a"]);
     }
 

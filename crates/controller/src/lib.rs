@@ -11,9 +11,27 @@
 //! | `telemetry` | logs, metrics, traces, health |
 //! | `app` | starts all of it and stops it in order |
 
+mod app;
+pub mod args;
 mod credentials;
 mod events;
 mod ownership;
 mod pause;
+mod queue;
 mod settings;
 mod telemetry;
+mod watching;
+mod work;
+
+use args::Args;
+
+/// Runs the controller until the process is told to stop by SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where it cannot start at all; the log has told why.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    // Fails only where another part of the process chose a provider before, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(app::run(args))
+}

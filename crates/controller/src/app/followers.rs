@@ -89,7 +89,10 @@ impl Followers {
             self.queue.hold(held.clone());
             self.settings.mark_unchanged();
             let now = self.filter();
-            if !held.without(&before).is_empty() || (held.is_empty() && !before.is_empty()) || now != filter {
+            if !held.without(&before).is_empty()
+                || (held.is_empty() && !before.is_empty())
+                || now != filter
+            {
                 tokio::time::sleep(SETTLE).await;
                 let held = self.held.borrow_and_update().clone();
                 self.queue.hold(held);
@@ -139,7 +142,9 @@ impl Followers {
                     tracing::info!(version = version.as_str(), "found Tekton's runs");
                     return version;
                 }
-                Ok(None) => "the API server serves no runs of tekton.dev: is Tekton installed?".to_owned(),
+                Ok(None) => {
+                    "the API server serves no runs of tekton.dev: is Tekton installed?".to_owned()
+                }
                 Err(error) => error.report(),
             };
             tracing::warn!("{why}");

@@ -70,7 +70,11 @@ impl Limit {
     /// How many at once.
     pub(super) fn get(&self) -> usize {
         // Between 1 and the configured maximum.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "small and positive"
+        )]
         let limit = self.limit.round() as usize;
         limit.max(1)
     }
@@ -104,7 +108,11 @@ impl Limit {
         }
         self.window.count += 1;
         self.window.seconds += took.as_secs_f64();
-        let enough = if self.probing.is_some() { f64::from(PROBES) } else { (self.limit * 2.0).clamp(10.0, 50.0) };
+        let enough = if self.probing.is_some() {
+            f64::from(PROBES)
+        } else {
+            (self.limit * 2.0).clamp(10.0, 50.0)
+        };
         if f64::from(self.window.count) >= enough {
             self.turn(in_hand, now);
         }
@@ -112,7 +120,8 @@ impl Limit {
 
     /// Draws the conclusions from a window, and begins the next.
     fn turn(&mut self, in_hand: usize, now: Instant) {
-        let window = std::mem::replace(&mut self.window, Window { skip: in_hand, ..Window::default() });
+        let window =
+            std::mem::replace(&mut self.window, Window { skip: in_hand, ..Window::default() });
         let seconds = window.seconds / f64::from(window.count.max(1));
         if let Some(limit) = self.probing.take() {
             self.least_time = Some(Measured { seconds, at: now });

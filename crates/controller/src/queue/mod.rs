@@ -51,8 +51,11 @@ struct Shared {
 
 impl Queue {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        let shared =
-            Shared { state: Mutex::new(State::new(bounds)), changed: Notify::new(), ended: Notify::new() };
+        let shared = Shared {
+            state: Mutex::new(State::new(bounds)),
+            changed: Notify::new(),
+            ended: Notify::new(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -137,12 +140,6 @@ impl Queue {
             }
             ended.await;
         }
-    }
-
-    /// Takes nothing more, and waits until nothing is in hand.
-    pub(crate) async fn finish(&self) {
-        self.state().close();
-        self.idle(|_| true).await;
     }
 }
 

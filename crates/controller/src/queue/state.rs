@@ -70,7 +70,6 @@ pub(super) struct State {
     limit: Limit,
     held: Buckets,
     signing: bool,
-    closed: bool,
     arrivals: u64,
 }
 
@@ -88,7 +87,6 @@ impl State {
             limit: Limit::new(bounds.concurrency),
             held: Buckets::default(),
             signing: false,
-            closed: false,
             arrivals: 0,
         }
     }
@@ -121,9 +119,6 @@ impl State {
 
     /// The next item, or when to ask again unless something changes before.
     pub(super) fn take(&mut self, now: Instant) -> (Option<Item>, Option<Instant>) {
-        if self.closed {
-            return (None, None);
-        }
         self.ripen(now);
         let next_due = self.delayed.keys().next().map(|(at, _)| *at);
         let first = self.first_allowed();
@@ -234,10 +229,6 @@ impl State {
         });
     }
 
-    pub(super) fn close(&mut self) {
-        self.closed = true;
-    }
-
     pub(super) fn in_hand(&self) -> impl Iterator<Item = &Key> {
         self.in_hand.keys()
     }
@@ -307,7 +298,8 @@ impl State {
     fn shed(&mut self) {
         while self.bytes > self.most_bytes {
             let Some(rank) = self.with_object.pop_last() else { return };
-            let Some(waiting) = self.ready.get(&rank).and_then(|key| self.waiting.get_mut(key)) else {
+            let Some(waiting) = self.ready.get(&rank).and_then(|key| self.waiting.get_mut(key))
+            else {
                 continue;
             };
             self.bytes -= waiting.item.bytes();

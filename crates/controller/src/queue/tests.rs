@@ -115,7 +115,10 @@ async fn what_waits_for_its_time_is_read_again_then() {
     tokio::time::advance(Duration::from_secs(11)).await;
     assert_eq!(taken(&queue).await, ["a"]);
     // Somebody took the annotation off: it is tried at once.
-    queue.offer(Item { not_before: Some(Instant::now() + Duration::from_secs(10)), ..item("b", Lane::Backlog, 1) });
+    queue.offer(Item {
+        not_before: Some(Instant::now() + Duration::from_secs(10)),
+        ..item("b", Lane::Backlog, 1)
+    });
     queue.offer(Item { version: Some(2), ..item("b", Lane::Backlog, 1) });
     assert_eq!(taken(&queue).await, ["b+"]);
 }

@@ -13,12 +13,12 @@ use kube::{Api, Client};
 use tokio::time::Instant;
 
 use super::glance::Seen;
+use super::state::WatchState;
 use super::triage::{Todo, triage};
 use crate::ownership::Bucket;
 use crate::pause::Backoff;
 use crate::queue::{Item, Key, Lane, Queue};
 use crate::settings::Settings;
-use super::state::WatchState;
 
 /// How long one watch request lasts. A connection that died without a word is noticed a little later.
 const REQUEST_SECONDS: u32 = 240;
@@ -175,7 +175,10 @@ impl Watch {
             version: glance.resource_version.parse().ok(),
             gone,
             not_before: glance.next_attempt.filter(|_| sign).map(|at| instant(at, patience)),
-            give_up: glance.deleting.filter(|_| sign).map(|since| instant(since + patience, patience)),
+            give_up: glance
+                .deleting
+                .filter(|_| sign)
+                .map(|since| instant(since + patience, patience)),
             waits: 0,
             json: sign.then_some(seen.json),
         }
@@ -199,8 +202,12 @@ impl Watch {
         }
         let anew = status == Some(404) && self.rediscover().await;
         let why = match status {
-            Some(403) => format!("{what}: forbidden: the role needs the verbs get, list and watch on them"),
-            Some(404) => format!("{what}: the API server knows no such resource: is Tekton installed?"),
+            Some(403) => {
+                format!("{what}: forbidden: the role needs the verbs get, list and watch on them")
+            }
+            Some(404) => {
+                format!("{what}: the API server knows no such resource: is Tekton installed?")
+            }
             _ => format!("{what}: {}", chain(error)),
         };
         tracing::warn!(kind = %self.api.kind, namespace = self.place(), "{why}");
@@ -250,8 +257,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// All watches: for both kinds of run, and for each namespace.
 pub(crate) fn kinds_and_namespaces(namespaces: &[String]) -> Vec<(RunKind, Option<String>)> {
-    let places: Vec<Option<String>> =
-        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let places: Vec<Option<String>> = if namespaces.is_empty() {
+        vec![None]
+    } else {
+        namespaces.iter().cloned().map(Some).collect()
+    };
     let kinds = [RunKind::TaskRun, RunKind::PipelineRun];
     places.iter().flat_map(|place| kinds.map(|kind| (kind, place.clone()))).collect()
 }

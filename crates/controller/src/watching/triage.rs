@@ -32,7 +32,11 @@ pub(crate) fn triage(kind: RunKind, run: &Glance, filter: &Filter) -> Todo {
         // Tekton no longer works on a run that is being deleted: it will not complete, and nothing is to be signed.
         return release;
     }
-    if run.finalizers.iter().any(|name| name == finalizer(kind)) { Todo::Nothing } else { Todo::Guard }
+    if run.finalizers.iter().any(|name| name == finalizer(kind)) {
+        Todo::Nothing
+    } else {
+        Todo::Guard
+    }
 }
 
 #[cfg(test)]

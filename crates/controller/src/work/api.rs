@@ -23,7 +23,8 @@ const MANAGER: &str = "tekton-chains-controller";
 /// Longest duration of a request, with the retries of the client where the server asks to slow down.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Of what was written only the metadata is sent back.
-const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+const METADATA_ONLY: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 const PIPELINE_RUN_LABEL: &str = "tekton.dev/pipelineRun";
 
 /// The runs of the API server.
@@ -98,7 +99,8 @@ impl Runs {
     /// Changes the metadata, where the run still is at that resource version; answers the new one.
     pub(crate) async fn merge(&self, key: &Key, patch: Value) -> Result<Option<u64>> {
         let what = format!("writing on {}", described(key));
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         self.patch(key, what, &params, &Patch::Merge(patch)).await
     }
 

@@ -57,7 +57,10 @@ impl Worker {
             Ok(version) => Ok(Done::Finished(version)),
             // It is being deleted, or was: there is nothing to guard.
             Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::InvalidInput) =>
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::InvalidInput
+                ) =>
             {
                 tracing::debug!(error = %error.report(), "not guarded");
                 Ok(Done::Finished(item.version))
@@ -99,7 +102,8 @@ impl Worker {
     async fn read(&self, item: &Item) -> Result<Option<Seen>> {
         if let Some(json) = &item.json {
             let read = Seen::read(json.clone()).map(Some);
-            return read.map_err(|e| Error::new(ErrorKind::InvalidInput, "reading a run").with_source(e));
+            return read
+                .map_err(|e| Error::new(ErrorKind::InvalidInput, "reading a run").with_source(e));
         }
         match self.runs.get(&item.key).await {
             Ok(seen) if seen.glance.uid == item.key.uid => Ok(Some(seen)),
@@ -220,7 +224,13 @@ fn other(item: &Item, seen: &Seen, todo: Todo) -> Done {
     if todo == Todo::Nothing {
         return Done::Finished(seen.glance.resource_version.parse().ok());
     }
-    Done::Later(Box::new(Item { todo, lane: Lane::Finalizer, json: None, not_before: None, ..item.clone() }))
+    Done::Later(Box::new(Item {
+        todo,
+        lane: Lane::Finalizer,
+        json: None,
+        not_before: None,
+        ..item.clone()
+    }))
 }
 
 fn wait_for_children(item: &Item, seen: &Glance) -> Done {

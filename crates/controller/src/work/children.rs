@@ -66,7 +66,8 @@ impl Family {
     pub(super) fn left_out(&self, missing: &[MissingChild]) -> Option<String> {
         let mut told = String::new();
         for child in missing {
-            let unreadable = self.unreadable.get(&child.name).filter(|_| child.why == Missing::Absent);
+            let unreadable =
+                self.unreadable.get(&child.name).filter(|_| child.why == Missing::Absent);
             let one = match unreadable {
                 Some(why) => format!("{} {} cannot be read: {why}", child.kind, child.name),
                 None => child.to_string(),

@@ -123,8 +123,10 @@ async fn reread(runs: &Runs, key: &Key, backoff: &mut Backoff) -> Result<Option<
 /// Adds the addresses of log entries that another writer put on the run in between.
 fn keep_entries(change: &mut Change, others: &str) {
     if let Some(ours) = change.set.get_mut(annotations::TRANSPARENCY) {
-        let missing: Vec<&str> =
-            others.split(',').filter(|one| !one.is_empty() && !ours.split(',').any(|our| our == *one)).collect();
+        let missing: Vec<&str> = others
+            .split(',')
+            .filter(|one| !one.is_empty() && !ours.split(',').any(|our| our == *one))
+            .collect();
         if !missing.is_empty() {
             *ours = format!("{},{ours}", missing.join(","));
         }
