@@ -20,7 +20,7 @@ mod stores;
 
 use std::sync::Arc;
 
-use chains_config::{Artifact, Config, TransparencyMode};
+use chains_config::{Artifact, Config, EncodingFormat, StorageName, TransparencyMode};
 use chains_core::{Error, ErrorKind, Format, Result, Signer, Store};
 use chains_engine::{Engine, Metered, Plan, Resilient, Route};
 use chains_tekton::Run;
@@ -45,6 +45,11 @@ pub fn not_built_in(config: &Config) -> Vec<String> {
         .filter(|name| find(SIGNERS, "signer", name).is_err());
     let mut missing: Vec<String> = stores.map(|name| format!("the store `{name}`")).collect();
     missing.extend(signers.map(|name| format!("the signer `{name}`")));
+    let encoding = config.storage.oci.encoding;
+    if encoding != EncodingFormat::Dsse && config.storages_in_use().contains(&StorageName::Oci) {
+        missing
+            .push(format!("the encoding `{}` (`storage.oci.encoding-format`)", encoding.as_str()));
+    }
     if config.transparency.mode != TransparencyMode::Disabled {
         missing.push("the transparency log (`transparency.enabled`)".to_owned());
     }

@@ -40,21 +40,17 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// The files that the paths name: folders give their YAML and JSON files, at any depth, in order of name,
-/// but for what is in the folder `except`.
-pub(crate) fn files(paths: &[PathBuf], except: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
+/// The files that a path names: a folder gives its YAML and JSON files, at any depth, in order of name, but for what is
+/// in the folder `except`.
+pub(crate) fn files(path: &Path, except: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
     let except = except.and_then(|folder| folder.canonicalize().ok());
     let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let before = files.len();
-            walk(path, except.as_deref(), &mut files)?;
-            if files.len() == before {
-                bail!("the folder {} has no .yaml, .yml or .json files", path.display());
-            }
-        } else {
-            files.push(path.clone());
-        }
+    walk(path, except.as_deref(), &mut files)?;
+    if files.is_empty() {
+        bail!("the folder has no .yaml, .yml or .json files");
     }
     Ok(files)
 }

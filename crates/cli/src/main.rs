@@ -23,7 +23,7 @@ use crate::args::Cli;
 use crate::output::Exit;
 
 /// The crates that `--verbose` lets speak.
-const CHAINS: [&str; 3] = ["chains", "chains_engine", "chains_store_oci"];
+const CHAINS: [&str; 4] = ["chains", "chains_cluster", "chains_engine", "chains_store_oci"];
 /// Tells as an error what comes back as one, and is told then.
 const TELLS_TWICE: &str = "kube_client";
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
+use terminal_size::{Width, terminal_size_of};
 
 /// How the command ends; `chains --help` tells what each code means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,13 +122,17 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Rows under headings, on standard output.
+/// Rows under headings, on standard output; on a terminal they are as wide as that, and cells have several lines where
+/// they must. Programs such as `grep` get a line a row.
 pub(crate) fn table<const N: usize>(
     headings: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    if let Some((Width(width), _)) = terminal_size_of(std::io::stdout()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     table.set_header(headings);
     for row in rows {
         table.add_row(row.map(printable));

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use chains_core::RunRef;
 use chains_tekton::Run;
 use serde::Serialize;
 
-use crate::input;
+use crate::{input, output};
 
 /// What was read.
 #[derive(Debug)]
@@ -52,34 +53,87 @@ impl Identity {
     }
 }
 
-/// Reads every run that the paths name; one document's fault does not stop the others.
+/// Reads every run that the paths name; what is wrong with one path or document does not stop the others.
 ///
 /// # Errors
-/// Where nothing at all could be read for a reason that is not in a document: no such file.
+/// Where no path could be read at all: no such file.
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Input> {
     read_but(paths, None)
 }
 
 /// As [`read`], but for what is in the folder that the command itself writes to.
 pub(crate) fn read_but(paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<Input> {
-    let mut runs = Vec::new();
-    let mut unread = Vec::new();
-    for path in input::files(paths, out)? {
-        let before = runs.len() + unread.len();
-        for document in chains_tekton::read::read_documents(&input::bytes(&path)?) {
+    let mut reader = Reader::default();
+    for path in paths {
+        match input::files(path, out) {
+            Ok(files) => files.iter().for_each(|file| reader.file(file)),
+            Err(error) => reader.not_read(path, &error),
+        }
+    }
+    reader.finish()
+}
+
+#[derive(Default)]
+struct Reader {
+    /// Whether a file could be read, whatever is in it.
+    any: bool,
+    runs: Vec<Run>,
+    unread: Vec<Unread>,
+}
+
+impl Reader {
+    fn file(&mut self, path: &Path) {
+        match input::bytes(path) {
+            Ok(bytes) => self.documents(path, &bytes),
+            Err(error) => self.not_read(path, &error),
+        }
+    }
+
+    fn not_read(&mut self, path: &Path, error: &anyhow::Error) {
+        // What stands above the cause names the path, as the source does.
+        let error = error.root_cause().to_string();
+        self.unread.push(Unread { source: input::name(path), error });
+    }
+
+    fn documents(&mut self, path: &Path, bytes: &[u8]) {
+        self.any = true;
+        let source = || input::name(path);
+        let documents = chains_tekton::read::read_documents(bytes);
+        if documents.is_empty() && is_blank(bytes) {
+            let error = "there is no document in it".to_owned();
+            self.unread.push(Unread { source: source(), error });
+        } else if documents.is_empty() {
+            output::note(format_args!("{}: there are no runs in the list", source()));
+        }
+        let before = self.runs.len();
+        for document in documents {
             match document {
-                Ok(run) => runs.push(run),
+                Ok(run) => self.runs.push(run),
                 Err(error) => {
-                    unread.push(Unread { source: input::name(&path), error: error.report() })
+                    self.unread.push(Unread { source: source(), error: error.report() });
                 }
             }
         }
-        if runs.len() + unread.len() == before {
-            let error = "there is no document in it".to_owned();
-            unread.push(Unread { source: input::name(&path), error });
-        }
+        tracing::debug!(source = source(), runs = self.runs.len() - before, "read");
     }
-    Ok(Input { runs: Run::adopt_all(runs), unread })
+
+    fn finish(self) -> anyhow::Result<Input> {
+        if self.any {
+            return Ok(Input { runs: Run::adopt_all(self.runs), unread: self.unread });
+        }
+        let all: Vec<String> = self.unread.iter().map(|one| format!("reading {one}")).collect();
+        bail!(all.join("\n"))
+    }
+}
+
+/// Whether there is nothing but white space, comments and marks of YAML documents.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.split(|byte| *byte == b'\n').all(|line| {
+        let line = line.trim_ascii();
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        let line = line.strip_prefix(b"---").unwrap_or(line).trim_ascii_start();
+        line.is_empty() || line.starts_with(b"#") || line.starts_with(b"%") || line == b"..."
+    })
 }
 
 /// The run's document, indented, with annotations added.

@@ -19,7 +19,12 @@ pub(crate) fn configuration(
 ) -> anyhow::Result<Config> {
     let overrides = overrides.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
     let layers = layers(given)?.pairs(Origin::CommandLine, overrides);
-    layers.resolve().map_err(|faults| error_of(&faults))
+    let config = layers.resolve().map_err(|faults| error_of(&faults))?;
+    for setting in config.settings().iter().filter(|setting| setting.origin != Origin::Default) {
+        let (value, origin) = (setting.value.as_deref().unwrap_or_default(), setting.origin);
+        tracing::debug!(key = setting.key, value, origin = origin.as_str(), "configured");
+    }
+    Ok(config)
 }
 
 /// Lays the files and pairs over each other, in their order.

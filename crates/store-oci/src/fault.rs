@@ -25,11 +25,32 @@ impl Fault {
         let kind = match &error {
             e if e.is_timeout() => ErrorKind::Timeout,
             e if e.is_builder() => ErrorKind::Configuration,
+            // Nobody will trust it a moment later, unless somebody changes something.
+            e if matches!(tls_error(e), Some(rustls::Error::InvalidCertificate(_))) => {
+                ErrorKind::Verification
+            }
             _ => ErrorKind::Unavailable,
         };
         // Addresses may carry signatures and tokens.
         Self::new(kind, what, chain(&error.without_url()))
     }
+}
+
+/// What TLS failed with, if that is why. The errors of rustls come wrapped in those of I/O, more than once, and those
+/// skip what they wrap in the chain of sources.
+pub(crate) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut source = StdError::source(error);
+    while let Some(cause) = source {
+        if let Some(tls) = within(cause) {
+            return Some(tls);
+        }
+        source = cause.source();
+    }
+    None
+}
+
+fn within<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    cause.downcast_ref().or_else(|| within(cause.downcast_ref::<std::io::Error>()?.get_ref()?))
 }
 
 impl fmt::Display for Fault {

@@ -20,4 +20,4 @@ mod subjects;
 pub use keyring::Keyring;
 pub use options::{Encoding, OciOptions};
 pub use read::{Attached, Attachments, Unreadable};
-pub use store::OciStore;
+pub use store::{OciStore, left_out};

@@ -1,5 +1,6 @@
 //! The store itself.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -218,15 +219,34 @@ impl ReadBack for OciStore {
     }
 }
 
+/// The subjects that get no attestation in a registry, each with the reason: they are no images.
+///
+/// [`OciStore`] tells them in the log, because its outcome tells where something is.
+///
+/// ```
+/// use chains_core::Subject;
+/// let jar = Subject { name: "target/app.jar".to_owned(), digest: [].into() };
+/// assert_eq!(chains_store_oci::left_out(&[jar]), ["\"target/app.jar\" has no sha256 digest"]);
+/// ```
+#[must_use]
+pub fn left_out(subjects: &[Subject]) -> Vec<String> {
+    images(subjects).1.iter().map(Other::to_string).collect()
+}
+
 /// A subject that is no image, and why not.
 struct Other<'a> {
     subject: &'a str,
     why: String,
 }
 
+impl fmt::Display for Other<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.subject, self.why)
+    }
+}
+
 fn told(others: &[Other<'_>]) -> String {
-    let one = |other: &Other<'_>| format!("{:?} {}", other.subject, other.why);
-    others.iter().map(one).collect::<Vec<_>>().join(", ")
+    others.iter().map(Other::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The images among subjects, each once, and the others.

@@ -24,7 +24,8 @@ impl KeySource {
         OsStringValueParser::new().try_map(Self::of)
     }
 
-    fn of(text: OsString) -> Result<Self, String> {
+    /// A reference to a Secret where the text is meant for one, else a path.
+    pub(crate) fn of(text: OsString) -> Result<Self, String> {
         match text.to_str().filter(|text| SecretRef::is_meant_by(text)) {
             Some(reference) => secret(reference).map(Self::Secret),
             None => Ok(Self::File(text.into())),

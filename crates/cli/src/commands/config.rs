@@ -56,7 +56,11 @@ fn validate(file: &Path, format: Output) -> anyhow::Result<Exit> {
             }
             let summary =
                 if valid { "valid".to_owned() } else { output::counted(faults.len(), "fault") };
-            output::line(format_args!("{}: {}", file.display(), output::verdict(valid, &summary)));
+            output::line(format_args!(
+                "{}: {}",
+                input::name(file),
+                output::verdict(valid, &summary)
+            ));
             for missing in &not_built_in {
                 output::line(format_args!("note: {missing} is not built into this program"));
             }

@@ -1,10 +1,13 @@
 //! `chains sign`: takes runs down the line and tells what came of them.
 
 mod outcome;
+mod remarks;
 mod setup;
 mod summary;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use chains_config::Config;
@@ -19,7 +22,8 @@ use crate::runs::{self, Input};
 use crate::{input, output, progress};
 
 use outcome::RunOutcome;
-use setup::Setup;
+use remarks::Remarks;
+use setup::{Setup, Signing};
 use summary::Summary;
 
 pub(crate) async fn run(args: SignArgs, format: Output) -> anyhow::Result<Exit> {
@@ -29,8 +33,7 @@ pub(crate) async fn run(args: SignArgs, format: Output) -> anyhow::Result<Exit> 
     // Where there is nothing to sign, no key is made and nothing is left behind.
     let signing = if chosen.is_empty() { None } else { Some(setup.signing(&args).await?) };
     if let Some(signing) = &signing {
-        outcomes
-            .extend(process(&signing.engine, chosen, usize::from(args.jobs), &setup.folder).await);
+        outcomes.extend(process(signing, chosen, usize::from(args.jobs), &setup.folder).await);
     }
     outcomes.sort_by_key(|(position, _)| *position);
     let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
@@ -84,18 +87,19 @@ fn reason_to_skip(run: &Run, config: &Config, again: bool) -> Option<String> {
 
 /// Works on `jobs` runs at once.
 async fn process(
-    engine: &Engine,
+    signing: &Signing,
     runs: Positioned<Run>,
     jobs: usize,
     folder: &Path,
 ) -> Positioned<RunOutcome> {
     let bar = progress::bar(runs.len(), "runs");
     let work = runs.into_iter().map(|(position, run)| {
-        let (engine, bar) = (engine.clone(), bar.clone());
+        let (engine, bar) = (signing.engine.clone(), bar.clone());
+        let remarks = Arc::clone(&signing.remarks);
         async move {
             let reference = run.reference().clone();
             // A task of its own: payloads and signatures of many runs use every core.
-            let outcome = tokio::spawn(async move { sign_one(&engine, run).await }).await;
+            let outcome = tokio::spawn(async move { sign_one(&engine, &remarks, run).await }).await;
             bar.inc(1);
             let outcome = outcome.unwrap_or_else(|e| RunOutcome::broken(reference, &e.into()));
             (position, outcome)
@@ -108,10 +112,17 @@ async fn process(
 }
 
 /// Progress on a run from a file is not taken over: nobody says who wrote it, and stores keep nothing twice.
-async fn sign_one(engine: &Engine, run: Run) -> RunOutcome {
+async fn sign_one(engine: &Engine, remarks: &Remarks, run: Run) -> RunOutcome {
+    let start = Instant::now();
+    let of_others = remarks.before(&run).await;
     let report = engine.process(&run, &Progress::default()).await;
+    tracing::debug!(run = %report.run, targets = report.targets.len(), took = ?start.elapsed(), "worked on");
     match annotated(&run, &report) {
-        Ok(annotated) => RunOutcome::of(report, annotated),
+        Ok(annotated) => {
+            let mut outcome = RunOutcome::of(report, annotated);
+            remarks.after(&run, &of_others, &mut outcome);
+            outcome
+        }
         Err(error) => RunOutcome::broken(report.run, &error),
     }
 }

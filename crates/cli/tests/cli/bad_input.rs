@@ -152,6 +152,42 @@ fn what_is_not_there_is_told() {
 }
 
 #[test]
+fn one_missing_path_does_not_stop_the_others() {
+    let scene = Scene::new();
+    scene.write("run.yaml", TASK_RUN);
+    std::fs::create_dir(scene.path("empty")).unwrap();
+    for command in ["sign", "explain", "payload"] {
+        let said = scene.run(&[command, "nowhere.yaml", "run.yaml", "empty"]).expect(3);
+        said.says("nowhere.yaml: No such file").says("empty: the folder has no .yaml");
+    }
+    scene.run(&["sign", "nowhere.yaml", "run.yaml"]).expect(3).says("1 signed, 0 failed");
+    // Where nothing can be read, nothing is done.
+    let said = scene.run(&["sign", "nowhere.yaml", "empty"]).expect(2);
+    said.says("reading nowhere.yaml: No such file").says("reading empty: the folder has no");
+}
+
+#[test]
+fn a_list_may_be_empty() {
+    let scene = Scene::signed();
+    let lists = [
+        "apiVersion: v1\nkind: List\nitems: []\n",
+        r#"{"apiVersion": "tekton.dev/v1", "kind": "TaskRunList", "items": []}"#,
+    ];
+    for list in lists {
+        for command in ["sign", "explain", "payload"] {
+            let said = scene.run_with(&[command, "-"], list.as_bytes()).expect(0);
+            said.says("standard input: there are no runs in the list");
+        }
+        let verify = ["verify", "-", "--key", "chains-out/chains.pub"];
+        scene.run_with(&verify, list.as_bytes()).expect(1).says("nothing signed was found");
+    }
+    for blank in ["", "\n", "---\n# nothing\n...\n", "\u{feff}---\n"] {
+        let said = scene.run_with(&["sign", "-"], blank.as_bytes()).expect(3);
+        said.says("there is no document in it");
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_fails_the_run() {
     let scene = Scene::signed();
     let chains_out = scene.path("chains-out/default");

@@ -23,6 +23,8 @@ fn all_faults_are_told_at_once() {
     let json = scene.run(&["config", "validate", "config.yaml", "-o", "json"]).expect(2).json();
     assert_eq!(json["valid"], false);
     assert_eq!(json["faults"].as_array().unwrap().len(), 2);
+    let one = CONFIG_MAP.replace("builder.id", "bulider.id");
+    scene.run_with(&["config", "validate", "-"], one.as_bytes()).expect(2).says(": 1 fault\n");
     scene.write("config.yaml", CONFIG_MAP);
     scene.run(&["config", "validate", "config.yaml"]).expect(0).says("valid");
     scene.run_with(&["config", "validate", "-"], CONFIG_MAP.as_bytes()).expect(0);
@@ -70,4 +72,10 @@ fn what_this_program_lacks_is_noted() {
         "artifacts.taskrun.storage=gcs\nstorage.gcs.bucket=provenance\ntransparency.enabled=true\n";
     let said = scene.run_with(&["config", "validate", "-"], config.as_bytes()).expect(0);
     said.says("valid").says("the store `gcs` is not built").says("the transparency log");
+    let note = "the encoding `sigstore-bundle` (`storage.oci.encoding-format`) is not built";
+    let encoding = "storage.oci.encoding-format=sigstore-bundle\n";
+    let validate = |config: &str| scene.run_with(&["config", "validate", "-"], config.as_bytes());
+    validate(encoding).expect(0).says(note);
+    let unused = format!("{encoding}artifacts.oci.storage=\n");
+    assert!(!validate(&unused).expect(0).out.contains("note"));
 }

@@ -28,6 +28,39 @@ fn signing_again_changes_no_file() {
 }
 
 #[test]
+fn what_another_key_signed_is_told_to_be_replaced() {
+    let scene = Scene::signed();
+    scene.run(&["keys", "generate", "--output-key-prefix", "k"]).expect(0);
+    let args = ["sign", "run.yaml", "--key", "k.key", "-o", "json"];
+    let outcome = |index: usize| {
+        let said = scene.run(&args).expect(0).json();
+        let store = &said["runs"][0]["targets"][index]["stores"][0];
+        (
+            store["outcome"].as_str().unwrap().to_owned(),
+            store["notes"][0].as_str().map(str::to_owned),
+        )
+    };
+    let note = Some("what was there was signed by another key".to_owned());
+    assert_eq!(outcome(1), ("replaced".to_owned(), note.clone()));
+    assert_eq!(outcome(1), ("already stored".to_owned(), None));
+    scene.run(&["sign", "run.yaml"]).expect(0).says("replaced").says(note.unwrap().as_str());
+}
+
+#[test]
+fn the_key_of_the_configuration_is_used() {
+    let scene = Scene::signed();
+    let keys = scene.path("keys");
+    scene.write("keys/x509.pem", std::fs::read(scene.path("chains-out/chains.key")).unwrap());
+    let key = format!("signers.x509.key={}", keys.display());
+    scene
+        .run(&["sign", "run.yaml", "-c", &key, "--store", "local"])
+        .expect(0)
+        .says("already stored");
+    let args = ["sign", "run.yaml", "-c", "signers.x509.key=k8s://ci/keys", "--store", "local"];
+    scene.run(&args).expect(2);
+}
+
+#[test]
 fn json_output_is_one_document() {
     let scene = Scene::new();
     scene.write("run.yaml", TASK_RUN);

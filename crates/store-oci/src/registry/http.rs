@@ -1,7 +1,7 @@
 //! The HTTP clients: with and without verified certificates, made when first needed.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chains_core::ErrorKind;
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
@@ -66,7 +66,9 @@ impl Http {
     /// A failure with what the operator may have expected to be allowed, where that is why nobody answered.
     pub(super) fn hinted(&self, authority: &str, caller: Caller, fault: Fault) -> Fault {
         match self.policy.hint(authority, caller) {
-            Some(hint) if fault.kind == ErrorKind::Unavailable => {
+            Some(hint)
+                if matches!(fault.kind, ErrorKind::Unavailable | ErrorKind::Verification) =>
+            {
                 Fault { why: format!("{} ({hint})", fault.why), ..fault }
             }
             _ => fault,
@@ -103,7 +105,9 @@ pub(super) async fn send(what: &str, request: RequestBuilder, again: Again) -> R
                 "a request that cannot be sent again",
             ));
         };
+        let start = Instant::now();
         let response = request.send().await.map_err(|e| Fault::from_reqwest(what, e))?;
+        tracing::debug!(what, status = %response.status(), took = ?start.elapsed(), "the registry answered");
         match throttle::next(response.status(), response.headers(), before, again) {
             Next::Take => return Ok(response),
             Next::GiveUp(wait) => {

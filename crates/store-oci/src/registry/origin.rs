@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::http::Http;
 use super::policy::{Caller, Security};
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, tls_error};
 
 /// A registry and, once it was tried, how it is spoken to.
 #[derive(Debug)]
@@ -79,21 +79,5 @@ fn speaks_no_tls(error: &reqwest::Error) -> bool {
     if !error.is_connect() || error.is_timeout() {
         return false;
     }
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if let Some(tls) = tls_error(cause) {
-            return matches!(tls, rustls::Error::InvalidMessage(_));
-        }
-        source = cause.source();
-    }
-    true
-}
-
-/// The errors of rustls come wrapped in those of I/O, more than once, and those skip what they wrap in the chain of
-/// sources.
-fn tls_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    cause.downcast_ref().or_else(|| {
-        let wrapped = cause.downcast_ref::<std::io::Error>()?.get_ref()?;
-        tls_error(wrapped)
-    })
+    tls_error(error).is_none_or(|tls| matches!(tls, rustls::Error::InvalidMessage(_)))
 }

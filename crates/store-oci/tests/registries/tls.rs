@@ -34,7 +34,7 @@ async fn a_certificate_must_verify() {
 
     // It is not there: whoever is told so has spoken to the registry.
     let answered = Err((ErrorKind::NotFound, "there is no image"));
-    let refused = Err((ErrorKind::Unavailable, "invalid peer certificate"));
+    let refused = Err((ErrorKind::Verification, "invalid peer certificate"));
     check(options(), &image, refused).await;
     check(OciOptions { ca_files, ..options() }, &image, answered).await;
     let named = vec!["127.0.0.1".to_owned()];
@@ -53,16 +53,17 @@ async fn a_credential_goes_to_no_certificate_that_does_not_verify() {
     });
     let name = format!("{}/app@sha256:{}", registry.host(), "ab".repeat(32));
     let image = Image { digest: name.parse().expect("an image") };
-    let refused = Err((ErrorKind::Unavailable, "there is a credential for it, so its certificate"));
+    let refused =
+        Err((ErrorKind::Verification, "there is a credential for it, so its certificate"));
     let insecure = OciOptions { insecure: true, ..options() };
     check(insecure.clone(), &image, refused).await;
     // With a repository, that is the one which is insecure.
     let elsewhere = "registry.invalid/signatures".parse().ok();
     let elsewhere = OciOptions { repository: elsewhere, ..insecure.clone() };
     let read = store(elsewhere.clone(), Some(basic("u", "p"))).resolve(&name).await;
-    assert_eq!(read.expect_err("refused").kind(), ErrorKind::Unavailable);
+    assert_eq!(read.expect_err("refused").kind(), ErrorKind::Verification);
     let read = store(elsewhere, None).resolve(&name).await;
-    assert_eq!(read.expect_err("refused").kind(), ErrorKind::Unavailable);
+    assert_eq!(read.expect_err("refused").kind(), ErrorKind::Verification);
     assert!(registry.take_seen().is_empty());
 
     // Whoever named the host has consented, and whoever has no credential has none to lose.
@@ -73,7 +74,7 @@ async fn a_credential_goes_to_no_certificate_that_does_not_verify() {
     let error = store(insecure, None).put(&signature("build", &image)).await.expect_err("no image");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.report());
     let error = anonymous().put(&signature("build", &image)).await.expect_err("refused");
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report());
+    assert_eq!(error.kind(), ErrorKind::Verification, "{}", error.report());
 }
 
 /// A run names what images it likes, and other programs listen on this machine.

@@ -54,7 +54,7 @@ pub(crate) struct TargetOutcome {
     pub(crate) target: String,
     format: &'static str,
     short_key: String,
-    full_key: String,
+    pub(crate) full_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,11 +65,14 @@ pub(crate) struct TargetOutcome {
 #[derive(Debug, Serialize)]
 pub(crate) struct StoreOutcome {
     pub(crate) store: String,
-    outcome: &'static str,
+    pub(crate) outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) location: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// What a reader should know besides: what the store did not keep, or what it replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
 }
 
 impl RunOutcome {
@@ -120,36 +123,48 @@ impl RunOutcome {
         if self.status == Status::Failed { Exit::Failed } else { Exit::Done }
     }
 
-    /// One row a target and store; the run's name stands in its first row only.
-    pub(crate) fn rows(&self) -> Vec<[String; 4]> {
-        let mut rows = Vec::new();
-        let mut row = |target: &str, store: &str, result: String| {
-            let run = if rows.is_empty() { self.run.to_string() } else { String::new() };
-            rows.push([run, target.to_owned(), store.to_owned(), output::printable(result)]);
+    /// A line for the run, one for each target, and below it one for each store.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let word = match self.status {
+            Status::Signed => "signed",
+            Status::Unsigned => "stored without a signature",
+            Status::NothingStored => "nothing stored",
+            Status::Failed => "failed",
+            Status::Skipped => "skipped",
         };
+        let verdict = match self.status {
+            Status::Signed | Status::Unsigned => output::verdict(true, word),
+            Status::Failed => output::verdict(false, word),
+            Status::NothingStored | Status::Skipped => word.to_owned(),
+        };
+        let reason = match &self.reason {
+            Some(reason) => format!(": {reason}"),
+            None if self.targets.is_empty() => {
+                ": the configuration stores nothing of it".to_owned()
+            }
+            None => String::new(),
+        };
+        let mut lines = vec![format!(
+            "{}: {verdict}{}",
+            output::printable(self.run.to_string()),
+            output::printable(reason)
+        )];
         for target in &self.targets {
-            let name = short_name(&target.target);
+            lines.push(output::printable(format!("  {}", target.target)));
             if let Some(failed) = &target.failed {
-                row(&name, "", failed.clone());
+                lines.push(output::printable(format!("    {failed}")));
             } else if target.stores.is_empty() {
-                row(&name, "", "the format has nothing to say about it".to_owned());
+                lines.push("    the format has nothing to say about it".to_owned());
             }
             for store in &target.stores {
-                row(&name, &store.store, self.result(store));
+                let result = self.result(store);
+                lines.push(output::printable(format!("    {}: {result}", store.store)));
+                let notes = store.notes.iter();
+                lines.extend(notes.map(|note| output::printable(format!("      note: {note}"))));
             }
         }
-        match (self.status, &self.reason) {
-            (Status::Skipped, Some(reason)) => row("", "", format!("skipped: {reason}")),
-            (_, Some(reason)) => row("", "", format!("failed: {reason}")),
-            (_, None) if self.targets.is_empty() => {
-                row("", "", "the configuration stores nothing of it".to_owned());
-            }
-            (_, None) => {}
-        }
-        for note in &self.notes {
-            row("", "", note.clone());
-        }
-        rows
+        lines.extend(self.notes.iter().map(|note| output::printable(format!("  note: {note}"))));
+        lines
     }
 
     fn result(&self, store: &StoreOutcome) -> String {
@@ -194,16 +209,6 @@ impl StoreOutcome {
             Ok(Outcome::Skipped(reason)) => ("skipped", None, Some(reason)),
             Err(error) => ("failed", None, Some(error.report())),
         };
-        Self { store: report.store, outcome, location, reason }
-    }
-}
-
-/// The target with as much of its digest as tells images apart.
-fn short_name(target: &str) -> String {
-    match target.split_once("@sha256:") {
-        Some((name, hex)) => {
-            format!("{name}@sha256:{}…", hex.chars().take(12).collect::<String>())
-        }
-        None => target.to_owned(),
+        Self { store: report.store, outcome, location, reason, notes: Vec::new() }
     }
 }

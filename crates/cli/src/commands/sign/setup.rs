@@ -9,6 +9,7 @@ use chains_core::Signer;
 use chains_engine::Engine;
 use chains_signer_x509::X509Signer;
 
+use super::remarks::Remarks;
 use crate::args::{KeySource, SignArgs};
 use crate::cluster::ClusterArgs;
 use crate::{keys, settings};
@@ -25,7 +26,7 @@ pub(crate) struct Setup {
 }
 
 /// The signer where one is needed, and its public key as an argument of `chains verify --key`.
-type SignerAndKey = (Option<Arc<dyn Signer>>, Option<String>);
+type SignerAndKey = (Option<X509Signer>, Option<String>);
 
 /// What it is done with.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Signing {
     pub(crate) engine: Engine,
     /// As an argument of `chains verify --key`.
     pub(crate) public_key: Option<String>,
+    pub(super) remarks: Arc<Remarks>,
 }
 
 impl Setup {
@@ -45,17 +47,20 @@ impl Setup {
     /// Loads or makes the key, and builds the engine.
     pub(crate) async fn signing(&self, args: &SignArgs) -> anyhow::Result<Signing> {
         let (signer, public_key) = self.signer(args).await?;
+        let key = signer.as_ref().map(|signer| signer.public_key().clone());
+        let remarks = Arc::new(Remarks::new(&self.config, key)?);
+        let signer = signer.map(|signer| -> Arc<dyn Signer> { Arc::new(signer) });
         let environment = settings::environment(&args.registry, signer)?;
         let engine =
             chains_backends::engine(&self.config, &environment).map_err(settings::report)?;
-        Ok(Signing { engine, public_key })
+        Ok(Signing { engine, public_key, remarks })
     }
 
     async fn signer(&self, args: &SignArgs) -> anyhow::Result<SignerAndKey> {
         if !self.config.signers_in_use().contains(&SignerName::X509) {
             return Ok((None, None));
         }
-        let (signer, public_key) = match &args.key {
+        let (signer, public_key) = match &self.key(args)? {
             Some(key) => {
                 let signer = keys::signer(key, &args.cluster).await?;
                 let shown = shown(key, &signer, &args.cluster);
@@ -67,7 +72,17 @@ impl Setup {
                 (signer, argument(&public))
             }
         };
-        Ok((Some(Arc::new(signer)), Some(public_key)))
+        Ok((Some(signer), Some(public_key)))
+    }
+
+    /// The key that is given, or else that of the configuration.
+    fn key(&self, args: &SignArgs) -> anyhow::Result<Option<KeySource>> {
+        let of_config = || match &self.config.signers.x509.key {
+            None => Ok(None),
+            Some(key) => KeySource::of(key.to_string().into()).map(Some),
+        };
+        let key = args.key.clone().map_or_else(of_config, |key| Ok(Some(key)));
+        key.map_err(|why| anyhow::anyhow!("`signers.x509.key`: {why}"))
     }
 
     /// A key that was made on the spot signs nothing that leaves the folder: nobody could trust it.

@@ -36,9 +36,8 @@ impl Summary {
     }
 
     pub(crate) fn print(&self) {
+        self.runs.iter().flat_map(RunOutcome::lines).for_each(output::line);
         if !self.runs.is_empty() {
-            let rows = self.runs.iter().flat_map(RunOutcome::rows);
-            output::table(["RUN", "TARGET", "STORE", "RESULT"], rows);
             output::line("");
         }
         for unread in &self.unread {

@@ -24,6 +24,12 @@ pub(crate) async fn verify(
     let image = store.resolve(reference).await.map_err(settings::report)?;
     let signatures = store.signatures(&image).await.map_err(settings::report)?;
     let attestations = store.attestations(&image).await.map_err(settings::report)?;
+    tracing::debug!(
+        %image,
+        signatures = signatures.found.len(),
+        attestations = attestations.found.len(),
+        "read from the registry"
+    );
     Ok(found(&image, signatures, attestations, trust))
 }
 
