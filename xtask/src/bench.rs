@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measures what the project promises, and prints one table.
 
+mod controller;
 mod divan;
 mod goals;
 mod process;
@@ -14,11 +15,18 @@ use goals::{Quantity, Row};
 /// What `cargo xtask bench --help` prints.
 pub(crate) const HELP: &str = "\
 cargo xtask bench [NAME…]
+cargo xtask bench controller [--n N,N] [--rate R,R] [--residents N,N] [--seconds S]
 
 Measures and prints one table, with the goals of the project beside.
   - `cargo bench` of every package that has benchmarks; NAME chooses packages
   - the command as a process: `chains sign` of one run with a key at hand, release build;
     NAME `process` chooses it
+
+`controller` is by itself, as it needs a Kubernetes API server, which it installs, and an hour:
+  --n          backlogs of so many runs are worked off (300,2000)
+  --rate       runs a second at a steady rate (2,20), for --seconds (20)
+  --residents  signed runs that are in the cluster meanwhile (0,5000,20000)
+`none` leaves one out. Builds in the profile `dist`, or in $CHAINS_BENCH_PROFILE.
 
 Run it on a machine with nothing else to do. A goal that is missed does not fail the command:
 machines differ.
@@ -31,6 +39,9 @@ const PROCESS: &str = "process";
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if let Some((process::MEASURE, command)) = args.split_first().map(|(a, b)| (a.as_str(), b)) {
         return process::measure(command);
+    }
+    if let Some((controller::NAME, options)) = args.split_first().map(|(a, b)| (a.as_str(), b)) {
+        return controller::run(options);
     }
     let chosen = |name: &str| args.is_empty() || args.iter().any(|arg| name.contains(arg.as_str()));
     let mut rows = Vec::new();

@@ -12,7 +12,7 @@ mod recipe;
 use std::{
     collections::BTreeSet,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use cache::{Cache, Had};
 
 /// The variable through which the cases learn where the peers are: a file.
-const PEERS_FILE: &str = "CHAINS_E2E_PEERS";
+pub(crate) const PEERS_FILE: &str = "CHAINS_E2E_PEERS";
 
 /// What `cargo xtask e2e --help` prints.
 pub(crate) const HELP: &str = "\
@@ -43,18 +43,40 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         return finish(Command::new(&cases).args(args));
     }
     let chains = build::chains()?;
-    let cache = Cache::open()?;
-    let peers = cases.with_extension("peers.json");
-    let mut had = Map::new();
     // Built only where a case asks for it: it is most of the dependencies.
-    if needed.remove(build::CONTROLLER) {
-        had.insert(build::CONTROLLER.to_owned(), json!({ "program": build::controller()? }));
-    }
-    had.append(&mut install(&cache, &needed)?);
-    let list = json!({ "chains": chains, "peers": had });
-    fs::write(&peers, serde_json::to_vec_pretty(&list)?)
-        .with_context(|| format!("write {}", peers.display()))?;
+    let controller =
+        if needed.remove(build::CONTROLLER) { Some(build::controller()?) } else { None };
+    let peers = tell(&cases, &chains, controller.as_deref(), &needed)?;
     finish(Command::new(&cases).args(args).env(PEERS_FILE, &peers))
+}
+
+/// Builds what measures the controller, and all that it needs, in this profile. Tells the program, and the
+/// file for [`PEERS_FILE`].
+pub(crate) fn for_bench(profile: &str) -> Result<(PathBuf, PathBuf)> {
+    let program = build::bench(profile)?;
+    let controller = build::program(build::CONTROLLER, build::CONTROLLER, profile)?;
+    let needed = ["etcd", "kube-apiserver", "kubectl"].map(str::to_owned).into();
+    // The command itself is not measured here.
+    let peers = tell(&program, &controller, Some(&controller), &needed)?;
+    Ok((program, peers))
+}
+
+/// Installs peers, and tells them and what was built in a file beside `program`.
+fn tell(
+    program: &Path,
+    chains: &Path,
+    controller: Option<&Path>,
+    needed: &BTreeSet<String>,
+) -> Result<PathBuf> {
+    let mut had = install(&Cache::open()?, needed)?;
+    if let Some(controller) = controller {
+        had.insert(build::CONTROLLER.to_owned(), json!({ "program": controller }));
+    }
+    let file = program.with_extension("peers.json");
+    let list = json!({ "chains": chains, "peers": had });
+    fs::write(&file, serde_json::to_vec_pretty(&list)?)
+        .with_context(|| format!("write {}", file.display()))?;
+    Ok(file)
 }
 
 /// The peers that the cases chosen by `args` need.
@@ -95,7 +117,7 @@ fn install(cache: &Cache, names: &BTreeSet<String>) -> Result<Map<String, Value>
 }
 
 /// Runs a command to its end and passes its exit status on.
-fn finish(command: &mut Command) -> Result<ExitCode> {
+pub(crate) fn finish(command: &mut Command) -> Result<ExitCode> {
     let status =
         command.status().with_context(|| format!("run {}", command.get_program().display()))?;
     // Without a code it was killed.

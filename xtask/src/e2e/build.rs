@@ -38,6 +38,12 @@ pub(crate) fn cases() -> Result<PathBuf> {
     executable(&[&args[..], &["--test", "e2e"]].concat(), "e2e")
 }
 
+/// Builds what measures the controller and tells where it is.
+pub(crate) fn bench(profile: &str) -> Result<PathBuf> {
+    let args = ["build", "--profile", profile, "--package", "chains-e2e", "--features", "peers"];
+    executable(&[&args[..], &["--bin", "bench-controller"]].concat(), "bench-controller")
+}
+
 /// Runs cargo and reads from its messages where it put the executable of the target `name`.
 fn executable(args: &[&str], name: &str) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
