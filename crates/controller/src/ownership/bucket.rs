@@ -101,12 +101,15 @@ impl Buckets {
     #[must_use]
     pub(crate) fn without(&self, other: &Self) -> Self {
         let of_other = other.words.iter().copied().chain(std::iter::repeat(0));
-        Self { words: self.words.iter().zip(of_other).map(|(mine, theirs)| mine & !theirs).collect() }
+        Self {
+            words: self.words.iter().zip(of_other).map(|(mine, theirs)| mine & !theirs).collect(),
+        }
     }
 
     /// The buckets, lowest first.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Bucket> + '_ {
-        let bits = (0..self.words.len() * WORD).map(|index| u16::try_from(index).unwrap_or(u16::MAX));
+        let bits =
+            (0..self.words.len() * WORD).map(|index| u16::try_from(index).unwrap_or(u16::MAX));
         bits.map(Bucket).filter(|bucket| self.contains(*bucket))
     }
 

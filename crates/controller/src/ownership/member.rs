@@ -155,8 +155,7 @@ impl Task {
         self.drains.clear();
         let sessions = self.membership.sessions + 1;
         let was_member = self.membership.was_member;
-        self.membership =
-            Membership { sessions, was_member, ..Membership::default() };
+        self.membership = Membership { sessions, was_member, ..Membership::default() };
         let process = self.holder.session.split('-').next().unwrap_or_default();
         self.holder.session = format!("{process}-{sessions}");
         self.tell();

@@ -250,9 +250,10 @@ impl Task {
         };
         if !plan.waiting_for.is_empty() {
             let others = plan.waiting_for.join(", ");
-            text.push_str(&format!("; waiting for replicas to go that have another number: {others}"));
+            text.push_str(&format!(
+                "; waiting for replicas to go that have another number: {others}"
+            ));
         }
         text
     }
 }
-

@@ -179,14 +179,22 @@ impl<'a> Survey<'a> {
     /// Whether a bucket that has no Lease is nobody's: at the very first start, and where it has been missed for
     /// as long as a holder would need to learn of it.
     fn may_create(&self, name: &str) -> bool {
-        if self.sightings.unchanged(name) >= self.me.duration {
-            return true;
-        }
-        let total = self.me.total;
-        let is_ours = |r: &Record| matches!(r.what, What::Bucket { total: of, .. } if of == total);
+        self.sightings.unchanged(name) >= self.me.duration || self.is_first_start()
+    }
+
+    /// Whether all that is there came just now, and nothing is from before: several start together.
+    fn is_first_start(&self) -> bool {
         let just_came =
             |record: &Record| matches!(record.what, What::Member { renewed: false, .. });
-        !self.records.values().any(is_ours) && self.peers().all(|(member, _)| just_came(member))
+        let of_newcomers = |record: &Record| {
+            let Some(holder) = record.holder.as_ref() else { return false };
+            let member = self.records.get(&member_name(&holder.identity));
+            member.is_some_and(|m| m.holder.as_ref() == Some(holder) && just_came(m))
+        };
+        let total = self.me.total;
+        let is_ours = |r: &&Record| matches!(r.what, What::Bucket { total: of, .. } if of == total);
+        self.peers().all(|(member, _)| just_came(member))
+            && self.records.values().filter(is_ours).all(of_newcomers)
     }
 
     /// Whether we take part, or wait for replicas of another total.
@@ -268,8 +276,7 @@ impl<'a> Survey<'a> {
         let held = self.me.held.without(&plan.lost);
         let leaving = self.me.leaving.without(&plan.lost);
         let stale = mine.without(&held);
-        let mut too_many =
-            mine.len().saturating_sub(leaving.len()).saturating_sub(my_share.target);
+        let mut too_many = mine.len().saturating_sub(leaving.len()).saturating_sub(my_share.target);
         for bucket in stale.iter() {
             if too_many > 0 {
                 plan.drop.insert(bucket);
@@ -346,8 +353,10 @@ impl Share<'_> {
 fn shares<'a>(counts: &BTreeMap<&'a str, usize>, total: usize) -> Vec<Share<'a>> {
     let members = counts.len().max(1);
     let (each, more) = (total / members, total % members);
-    let mut shares: Vec<Share<'a>> =
-        counts.iter().map(|(identity, count)| Share { identity, count: *count, target: each }).collect();
+    let mut shares: Vec<Share<'a>> = counts
+        .iter()
+        .map(|(identity, count)| Share { identity, count: *count, target: each })
+        .collect();
     shares.sort_by_key(|share| (Reverse(share.count), share.identity));
     shares.iter_mut().take(more).for_each(|share| share.target += 1);
     shares.sort_by_key(|share| share.identity);

@@ -48,7 +48,8 @@ impl Holder {
 
     /// Whether both are sessions of the same process.
     pub(super) fn is_same_process(&self, other: &Self) -> bool {
-        let process = |session: &str| session.rsplit_once('-').map(|(process, _)| process.to_owned());
+        let process =
+            |session: &str| session.rsplit_once('-').map(|(process, _)| process.to_owned());
         self.identity == other.identity && process(&self.session) == process(&other.session)
     }
 }
@@ -100,7 +101,9 @@ pub(super) struct Record {
 
 impl Record {
     /// Reads a Lease; `None` where it is not one of ours.
-    pub(super) fn read(lease: Lease) -> Option<Self> {
+    pub(super) fn read(mut lease: Lease) -> Option<Self> {
+        // Most of a Lease's bytes; the API server keeps them where they are not sent.
+        lease.metadata.managed_fields = None;
         let name = lease.metadata.name.clone()?;
         let version = lease.metadata.resource_version.clone()?;
         let spec = lease.spec.clone().unwrap_or_default();
@@ -149,8 +152,7 @@ pub(super) fn bucket_name(bucket: Bucket, total: u16) -> String {
 }
 
 fn bucket_of(name: &str) -> Option<(Bucket, u16)> {
-    let (index, total) =
-        name.strip_prefix(PREFIX)?.strip_prefix("bucket-")?.split_once("-of-")?;
+    let (index, total) = name.strip_prefix(PREFIX)?.strip_prefix("bucket-")?.split_once("-of-")?;
     let (bucket, total) = (Bucket::new(index.parse().ok()?), total.parse().ok()?);
     let known = total <= MOST_BUCKETS && bucket.index() < total;
     // Two names of one bucket would be two Leases of it.
@@ -193,7 +195,6 @@ impl Writer {
     /// A bucket's Lease, given up: anybody may take it.
     pub(super) fn released(before: &Lease) -> Lease {
         let mut lease = before.clone();
-        lease.metadata.managed_fields = None;
         let spec = lease.spec.get_or_insert_default();
         spec.holder_identity = Some(String::new());
         spec.renew_time = Some(MicroTime(Timestamp::now()));
@@ -202,8 +203,6 @@ impl Writer {
 
     fn base(&self, before: Option<&Lease>, name: String, kind: &str) -> Lease {
         let mut lease = before.cloned().unwrap_or_default();
-        // The API server keeps them where they are not sent.
-        lease.metadata.managed_fields = None;
         if before.is_none() {
             lease.metadata = ObjectMeta {
                 name: Some(name),

@@ -90,7 +90,9 @@ impl Times {
 
     /// Before the next attempt after so many failures in a row.
     fn pause(self, failures: u32) -> Duration {
-        (self.renew / 20).saturating_mul(1 << failures.clamp(1, 6).saturating_sub(1)).min(self.renew)
+        (self.renew / 20)
+            .saturating_mul(1 << failures.clamp(1, 6).saturating_sub(1))
+            .min(self.renew)
     }
 }
 

@@ -4,37 +4,100 @@
 mod replica;
 mod server;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::bucket::{Bucket, Buckets};
+use super::super::fence::Fence;
 use super::super::task::Chance;
 pub(super) use replica::{Replica, Setup};
 pub(super) use server::Server;
 
 /// Duration of leases in this world.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
+/// From one look at the world to the next; whenever a bucket moves there is a look besides.
+const STEP: Duration = Duration::from_millis(310);
 
 /// The API server and every replica that was ever started.
 pub(super) struct World {
     pub(super) server: Arc<Server>,
     pub(super) replicas: Vec<Replica>,
+    watchman: Arc<Watchman>,
     chance: Chance,
+}
+
+/// Knows who may write for which bucket, stopped processes included.
+#[derive(Debug, Default)]
+pub(super) struct Watchman {
+    fences: Mutex<Vec<(String, u16, Fence)>>,
+    seen: Mutex<Option<String>>,
+}
+
+impl Watchman {
+    fn enter(&self, identity: &str, total: u16, fence: Fence) {
+        self.lock().push((identity.to_owned(), total, fence));
+    }
+
+    /// The process of this identity is no more.
+    fn strike(&self, identity: &str) {
+        self.lock().retain(|(name, _, _)| name != identity);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(String, u16, Fence)>> {
+        self.fences.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes where a run is in the hands of two: buckets of two totals always have runs in common.
+    fn look(&self) {
+        let mut holders: Vec<(u16, Bucket, String)> = Vec::new();
+        for (name, total, fence) in self.lock().iter() {
+            let allowed = || (0..*total).map(Bucket::new).filter(|bucket| fence.allows(*bucket));
+            for bucket in allowed() {
+                let shares =
+                    |(of, other, _): &&(u16, Bucket, String)| of != total || *other == bucket;
+                if let Some((of, other, holder)) = holders.iter().find(shares) {
+                    let text =
+                        format!("{other} of {of} with {holder}, {bucket} of {total} with {name}");
+                    self.seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
+                }
+            }
+            holders.extend(allowed().map(|bucket| (*total, bucket, name.clone())));
+        }
+    }
+
+    fn forgive(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn check(&self) {
+        self.look();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert_eq!(seen, None, "two hold the same");
+    }
 }
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        let server = Arc::new(Server::default());
-        Self { server, replicas: Vec::new(), chance: Chance::from_seed(seed) }
+        Self {
+            server: Arc::default(),
+            replicas: Vec::new(),
+            watchman: Arc::default(),
+            chance: Chance::from_seed(seed),
+        }
     }
 
     /// Starts a replica; answers with its place in `replicas`.
     pub(super) fn start(&mut self, setup: &Setup) -> usize {
-        let replica = Replica::start(&self.server, setup, self.chance.next());
+        let replica = Replica::start(&self.server, &self.watchman, setup, self.chance.next());
         self.replicas.push(replica);
         self.replicas.len() - 1
+    }
+
+    /// Starts one on a good network; answers with its place in `replicas`.
+    pub(super) fn start_as(&mut self, identity: &str, total: u16) -> usize {
+        self.start(&Setup::new(identity, total))
     }
 
     /// The replicas whose process is there and not on its way out.
@@ -46,40 +109,28 @@ impl World {
     pub(super) async fn pass(&self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
-            self.check();
-            let step = Instant::now() + Duration::from_millis(53);
-            sleep_until(step.min(end)).await;
+            self.watchman.check();
+            sleep_until((Instant::now() + STEP).min(end)).await;
         }
-        self.check();
+        self.watchman.check();
     }
 
-    /// No run is in two buckets' hands: neither of one total, nor across totals.
-    fn check(&self) {
-        let mut holders: Vec<(u16, Bucket, &str)> = Vec::new();
-        for replica in self.replicas.iter().filter(|replica| replica.is_there()) {
-            for bucket in replica.allowed().iter() {
-                for (total, other, name) in &holders {
-                    let shared = *total != replica.total || *other == bucket;
-                    assert!(
-                        !shared,
-                        "bucket {other} of {total} is held by {name}, and {bucket} of {} by {}",
-                        replica.total, replica.identity
-                    );
-                }
-            }
-            let allowed = replica.allowed();
-            holders.extend(allowed.iter().map(|b| (replica.total, b, replica.identity.as_str())));
-        }
+    /// Lets time pass in which two may share a bucket: what a hand did is not seen at once.
+    pub(super) async fn pass_without_promise(&self, time: Duration) {
+        sleep(time).await;
+        self.watchman.forgive();
     }
 
-    /// Waits until every bucket is worked on and shares differ by one at most; panics where that takes too long.
-    pub(super) async fn settle(&self, within: Duration) {
-        let end = Instant::now() + within;
+    /// Waits until every bucket is worked on and shares differ by one at most; tells how long that took. Panics
+    /// where it takes too long.
+    pub(super) async fn settle(&self, within: Duration) -> Duration {
+        let began = Instant::now();
         while let Err(why) = self.settled() {
-            assert!(Instant::now() < end, "not settled: {why}\n{}", self.server.dump());
-            self.check();
-            sleep(Duration::from_millis(53)).await;
+            assert!(began.elapsed() < within, "not settled: {why}\n{}", self.server.dump());
+            self.watchman.check();
+            sleep(Duration::from_millis(7)).await;
         }
+        began.elapsed()
     }
 
     fn settled(&self) -> Result<(), String> {
@@ -92,7 +143,7 @@ impl World {
         let all: Buckets = sharing.iter().flat_map(|(_, _, held)| held.iter()).collect();
         let sizes = sharing.iter().map(|(_, _, held)| held.len());
         let (least, most) = (sizes.clone().min().unwrap_or(0), sizes.max().unwrap_or(0));
-        let told = || format!("{working:?}");
-        if all != Buckets::all(total) || most - least > 1 { Err(told()) } else { Ok(()) }
+        let even = all == Buckets::all(total) && most - least <= 1;
+        if even { Ok(()) } else { Err(format!("{working:?}")) }
     }
 }

@@ -10,10 +10,10 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::super::super::bucket::{Bucket, Buckets};
-use super::super::super::fence::Fence;
+use super::super::super::bucket::Buckets;
 use super::super::super::task::{Chance, Parts, Task};
 use super::super::super::{Condition, Held, Move, Observer, Options, Work};
+use super::Watchman;
 use super::server::{Network, Server, Weather};
 
 /// How a replica is started.
@@ -42,7 +42,6 @@ pub(in super::super) struct Replica {
     pub(in super::super) weather: Arc<Mutex<Weather>>,
     pub(in super::super) told: Arc<Told>,
     held: Held,
-    fence: Fence,
     stopped: watch::Sender<bool>,
     leave: Option<oneshot::Sender<Duration>>,
     process: JoinHandle<()>,
@@ -54,6 +53,7 @@ pub(in super::super) struct Told {
     drain: Duration,
     chance: Mutex<Chance>,
     said: Mutex<Said>,
+    watchman: Arc<Watchman>,
 }
 
 /// What was told, as it was told last.
@@ -96,17 +96,24 @@ impl Observer for Told {
 
     fn moved(&self, how: Move, buckets: usize, held: usize) {
         self.note(|said| said.moves.push((how, buckets, held)));
+        self.watchman.look();
     }
 }
 
 impl Replica {
-    pub(super) fn start(server: &Arc<Server>, setup: &Setup, seed: u64) -> Self {
+    pub(super) fn start(
+        server: &Arc<Server>,
+        watchman: &Arc<Watchman>,
+        setup: &Setup,
+        seed: u64,
+    ) -> Self {
         let weather = Arc::new(Mutex::new(setup.weather));
         let mut chance = Chance::from_seed(seed);
         let told = Arc::new(Told {
             drain: setup.drain,
             chance: Mutex::new(Chance::from_seed(chance.next())),
             said: Mutex::default(),
+            watchman: Arc::clone(watchman),
         });
         let options = Options {
             identity: setup.identity.clone(),
@@ -127,22 +134,17 @@ impl Replica {
         task.times.renew = scale(task.times.renew);
         task.times.deadline = scale(task.times.deadline);
         task.times.request = scale(task.times.request);
+        watchman.enter(&setup.identity, setup.total, fence);
         let (leave, stop) = oneshot::channel();
         let (stopped, gate) = watch::channel(false);
         let process = tokio::spawn(gated(task.run(stop), gate));
         let (identity, total) = (setup.identity.clone(), setup.total);
-        Self { identity, total, weather, told, held, fence, stopped, leave: Some(leave), process }
+        Self { identity, total, weather, told, held, stopped, leave: Some(leave), process }
     }
 
     /// What it works on.
     pub(in super::super) fn working(&self) -> Buckets {
         self.held.borrow().clone()
-    }
-
-    /// What it may write for.
-    pub(in super::super) fn allowed(&self) -> Buckets {
-        let all = (0..self.total).map(Bucket::new);
-        all.filter(|bucket| self.fence.allows(*bucket)).collect()
     }
 
     /// Whether there is a process, stopped or not.
@@ -169,6 +171,7 @@ impl Replica {
         self.leave = None;
         self.process.abort();
         let _ = (&mut self.process).await;
+        self.told.watchman.strike(&self.identity);
     }
 
     /// As SIGTERM does.
