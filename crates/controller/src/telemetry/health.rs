@@ -1,6 +1,6 @@
 //! Whether the process lives, and whether it can do its work: what `/livez` and `/readyz` answer.
 //!
-//! Each part of the controller says how it is. `/readyz` is good while every required part is, and lists them all.
+//! Each part of the controller says how it is. `/readyz` is good while every part is, and lists them all.
 //! `/livez` is good while the main loop beats: a process that hangs is restarted, one that waits for a registry, a
 //! key or the API server is not, because a restart would not help.
 
@@ -41,7 +41,6 @@ pub(crate) struct Part {
 #[derive(Debug, Clone, Serialize)]
 struct PartState {
     name: &'static str,
-    required: bool,
     state: State,
     detail: String,
 }
@@ -85,12 +84,10 @@ impl Health {
 
     /// A part without which the controller is not ready. It waits until it says otherwise.
     pub(crate) fn part(&self, name: &'static str) -> Part {
-        self.add(name, true)
-    }
-
-    /// A part that is told of and does not count.
-    pub(crate) fn optional_part(&self, name: &'static str) -> Part {
-        self.add(name, false)
+        let mut parts = self.shared.parts();
+        let detail = "starting".to_owned();
+        parts.push(PartState { name, state: State::Waiting, detail });
+        Part { shared: Arc::clone(&self.shared), index: parts.len() - 1 }
     }
 
     /// The main loop is still turning: to be called every few seconds.
@@ -102,17 +99,6 @@ impl Health {
     /// From now on not ready: the process ends.
     pub(crate) fn stopping(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
-    }
-
-    fn add(&self, name: &'static str, required: bool) -> Part {
-        let mut parts = self.shared.parts();
-        parts.push(PartState {
-            name,
-            required,
-            state: State::Waiting,
-            detail: "starting".to_owned(),
-        });
-        Part { shared: Arc::clone(&self.shared), index: parts.len() - 1 }
     }
 
     /// For `/livez`.
@@ -130,8 +116,8 @@ impl Health {
     pub(super) fn ready(&self, json: bool) -> Answer {
         let parts = self.shared.parts();
         let stopping = self.shared.stopping.load(Ordering::Relaxed);
-        let good = |part: &PartState| !part.required || part.state == State::Ok;
-        let ready = !stopping && parts.iter().any(|part| part.required) && parts.iter().all(good);
+        let all_good = parts.iter().all(|part| part.state == State::Ok);
+        let ready = !stopping && !parts.is_empty() && all_good;
         let body = if json {
             let answer = ReadyJson { ready, parts: &parts };
             serde_json::to_string(&answer).unwrap_or_default() + "\n"
@@ -157,10 +143,9 @@ fn text(ready: bool, stopping: bool, parts: &[PartState]) -> String {
             State::Waiting => "waiting",
             State::Faulty => "faulty",
         };
-        let optional = if part.required { "" } else { " (not required)" };
         let detail = if part.detail.is_empty() { "" } else { ": " };
         // A String takes everything that is written to it.
-        let _ = write!(text, "[{mark}] {}{optional} {state}{detail}", part.name);
+        let _ = write!(text, "[{mark}] {} {state}{detail}", part.name);
         // What others wrote may be quoted in it: it stays on its line.
         text.extend(part.detail.chars().map(|c| if c.is_control() { ' ' } else { c }));
         text.push('\n');
@@ -208,15 +193,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_is_when_every_required_part_is() {
+    async fn ready_is_when_every_part_is() {
         let health = Health::new();
         check(&health, false, "not ready\n");
-        let leases = health.optional_part("leases");
-        leases.ok("");
-        check(&health, false, "not ready\n[+] leases (not required) ok\n");
+        let keys = health.part("keys");
+        check(&health, false, "not ready\n[-] keys waiting: starting\n");
+        keys.ok("");
+        check(&health, true, "ready\n[+] keys ok\n");
         let configuration = health.part("configuration");
-        leases.waiting("no answer");
-        let rest = "[-] leases (not required) waiting: no answer\n";
+        let rest = "[+] keys ok\n";
         check(&health, false, &format!("not ready\n{rest}[-] configuration waiting: starting\n"));
         configuration.ok("chains-config at 17");
         check(&health, true, &format!("ready\n{rest}[+] configuration ok: chains-config at 17\n"));
@@ -229,13 +214,13 @@ mod tests {
     async fn ready_is_told_in_json_too() {
         let health = Health::new();
         health.part("keys").ok("x509");
-        health.optional_part("events").faulty("forbidden:\n\"no\"");
+        health.part("ownership").faulty("forbidden:\n\"no\"");
         let body = concat!(
-            r#"{"ready":true,"parts":[{"name":"keys","required":true,"state":"ok","detail":"x509"},"#,
-            r#"{"name":"events","required":false,"state":"faulty","detail":"forbidden:\n\"no\""}]}"#,
+            r#"{"ready":false,"parts":[{"name":"keys","state":"ok","detail":"x509"},"#,
+            r#"{"name":"ownership","state":"faulty","detail":"forbidden:\n\"no\""}]}"#,
             "\n"
         );
-        assert_eq!(health.ready(true), Answer { good: true, body: body.to_owned() });
+        assert_eq!(health.ready(true), Answer { good: false, body: body.to_owned() });
     }
 
     #[tokio::test]

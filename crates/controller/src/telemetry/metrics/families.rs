@@ -22,11 +22,12 @@ type Label = (&'static str, &'static str);
 const KINDS: [RunKind; 2] = [RunKind::TaskRun, RunKind::PipelineRun];
 
 /// Lanes of the queue and how runs wait there.
-const BACKLOG: [[Label; 2]; 4] = [
+const BACKLOG: [[Label; 2]; 5] = [
     [("lane", "fresh"), ("state", "ready")],
     [("lane", "finalizer"), ("state", "ready")],
     [("lane", "backlog"), ("state", "ready")],
     [("lane", "backlog"), ("state", "delayed")],
+    [("lane", "tidying"), ("state", "ready")],
 ];
 
 /// What a later attempt may mend: reasons of retries that are there from the start.

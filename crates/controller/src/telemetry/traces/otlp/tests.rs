@@ -6,8 +6,6 @@ use std::process::Command;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::*;
-
 /// Set in the process that exports.
 const EXPORTS: &str = "CHAINS_TEST_EXPORTS_TRACES";
 
