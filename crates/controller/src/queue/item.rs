@@ -42,14 +42,16 @@ impl Hash for Key {
 pub(crate) enum Lane {
     /// Runs that were seen to complete.
     Fresh,
-    /// Finalizers to put on or to take off.
+    /// Finalizers to put on, and to take off where a deletion waits for it.
     Finalizer,
     /// Runs that were complete when the watch began, and those that are tried again.
     Backlog,
+    /// Finalizers that another program left on runs that are signed: nobody waits for them.
+    Tidying,
 }
 
 impl Lane {
-    pub(crate) const ALL: [Self; 3] = [Self::Fresh, Self::Finalizer, Self::Backlog];
+    pub(crate) const ALL: [Self; 4] = [Self::Fresh, Self::Finalizer, Self::Backlog, Self::Tidying];
 
     /// A static word for metrics.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -57,6 +59,7 @@ impl Lane {
             Self::Fresh => "fresh",
             Self::Finalizer => "finalizer",
             Self::Backlog => "backlog",
+            Self::Tidying => "tidying",
         }
     }
 }

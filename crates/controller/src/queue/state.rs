@@ -25,7 +25,7 @@ pub(crate) enum Done {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// May be taken, by lane.
-    pub(crate) ready: [(Lane, usize); 3],
+    pub(crate) ready: [(Lane, usize); 4],
     /// Wait for their time.
     pub(crate) delayed: usize,
     /// Are worked on.
@@ -128,7 +128,7 @@ impl State {
         let limit = self.limit.get();
         let room = match rank.lane {
             Lane::Fresh => limit + self.limit.reserve(),
-            Lane::Finalizer | Lane::Backlog => limit,
+            Lane::Finalizer | Lane::Backlog | Lane::Tidying => limit,
         };
         if self.in_hand.len() >= room {
             let again = self.limit.blocked(now);

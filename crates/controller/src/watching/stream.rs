@@ -163,6 +163,7 @@ impl Watch {
         let lane = match todo {
             Todo::Sign if glance.retries.is_none() => lane,
             Todo::Sign => Lane::Backlog,
+            Todo::Release if glance.deleting.is_none() => Lane::Tidying,
             Todo::Guard | Todo::Release | Todo::Nothing => Lane::Finalizer,
         };
         let patience = self.patience();
