@@ -1,0 +1,120 @@
+//! One call of Vault's HTTP API, and what its failures mean.
+
+use chains_core::{Error, ErrorKind, Result, Secret};
+use reqwest::header::{HOST, HeaderValue, LOCATION};
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::server::Server;
+use crate::http::{self, Answer, Refusal};
+
+/// Vault's own: a replica that has not caught up yet.
+const NOT_YET: u16 = 412;
+
+/// A call.
+pub(super) struct Call<'a> {
+    /// What is attempted on what, for errors.
+    pub(super) what: &'a str,
+    pub(super) method: Method,
+    /// After `v1/`.
+    pub(super) path: &'a str,
+    pub(super) token: Option<&'a Secret>,
+    pub(super) body: Option<&'a Value>,
+    /// What a login shows, which must not be told either.
+    pub(super) login: Option<&'a Secret>,
+}
+
+impl Server {
+    /// Makes the call; follows one redirect of a standby server to the active one, as Vault's own client does.
+    ///
+    /// # Errors
+    /// Everything but success.
+    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer> {
+        let url = self.base.join(&format!("v1/{}", call.path)).map_err(|e| {
+            Error::new(ErrorKind::Configuration, call.what).with_source(e.to_string())
+        })?;
+        let mut answer = http::send(call.what, self.request(call, url.clone(), self.host.as_deref())?).await?;
+        if matches!(
+            answer.status,
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::TEMPORARY_REDIRECT
+        ) {
+            let active = active(call.what, &url, &answer)?;
+            answer = http::send(call.what, self.request(call, active, None)?).await?;
+        }
+        if answer.status.is_success() { Ok(answer) } else { Err(call.refused(&answer)) }
+    }
+
+    fn request(&self, call: &Call<'_>, url: Url, host: Option<&str>) -> Result<RequestBuilder> {
+        // Agents may ask for this header: no browser sends it.
+        let mut request = self
+            .client
+            .request(call.method.clone(), url)
+            .header("X-Vault-Request", HeaderValue::from_static("true"));
+        if let Some(host) = host {
+            request = request.header(HOST, host);
+        }
+        if let Some(namespace) = &self.namespace {
+            request = request.header("X-Vault-Namespace", namespace);
+        }
+        if let Some(token) = call.token.filter(|token| !token.is_empty()) {
+            let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
+                let why = "the token holds characters that no token has";
+                Error::new(ErrorKind::Unauthorized, call.what).with_source(why)
+            })?;
+            value.set_sensitive(true);
+            request = request.header("X-Vault-Token", value);
+        }
+        let Some(body) = call.body else {
+            return Ok(request);
+        };
+        Ok(request.header("Content-Type", "application/json").body(body.to_string()))
+    }
+}
+
+/// Where a standby server says that the active one is. It is trusted to: it could answer itself as well.
+fn active(what: &str, from: &Url, answer: &Answer) -> Result<Url> {
+    let refused = |why: &str| Error::new(ErrorKind::Protocol, what).with_source(why.to_owned());
+    let location = answer.header(LOCATION.as_str()).ok_or_else(|| {
+        refused("it sends us elsewhere, and does not say where")
+    })?;
+    let to = from.join(location).map_err(|_| refused("it sends us to what is no address"))?;
+    match (from.scheme(), to.scheme()) {
+        (_, "https") | ("http", "http") => Ok(to),
+        _ => Err(refused("it sends us to an address without TLS")),
+    }
+}
+
+/// <https://developer.hashicorp.com/vault/api-docs#error-response>
+#[derive(Deserialize)]
+struct Errors {
+    #[serde(default)]
+    errors: Vec<String>,
+}
+
+impl Call<'_> {
+    fn refused(&self, answer: &Answer) -> Error {
+        let errors = serde_json::from_slice::<Errors>(&answer.body);
+        let message = errors.map(|errors| errors.errors.join("; ")).unwrap_or_default();
+        let kind = match kind(answer.status, &message) {
+            // Whatever it calls that: it is the JWT or the role that it does not like.
+            ErrorKind::Signing if self.login.is_some() => ErrorKind::Unauthorized,
+            kind => kind,
+        };
+        let refusal = Refusal { code: String::new(), message };
+        let secrets: Vec<_> = self.token.into_iter().chain(self.login).collect();
+        answer.fault(self.what, kind, &refusal, &secrets)
+    }
+}
+
+/// What a failure means. Vault has no codes beside those of HTTP: some of its sentences must do.
+fn kind(status: StatusCode, message: &str) -> ErrorKind {
+    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    match status.as_u16() {
+        NOT_YET => ErrorKind::Unavailable,
+        400 if says(&["signing key not found", "no existing key named"]) => ErrorKind::NotFound,
+        400 if says(&["missing client token"]) => ErrorKind::Unauthorized,
+        400 => ErrorKind::Signing,
+        _ => http::kind(status),
+    }
+}
