@@ -26,8 +26,9 @@
 //! - Monotonic clocks of two machines run at the same rate within a third. Their wall clocks may say what they like.
 //! - An identity is used by one process at a time; a process that finds a Lease of its own identity at its start is
 //!   its successor and takes over at once, and the other, if it lives, lets go at its next renewal.
-//! - Nobody else writes these Leases. Who empties or deletes the Lease of a bucket by hand takes it from its holder,
-//!   which learns of it when it looks next.
+//! - Nobody else writes these Leases. Who empties the Lease of a bucket or of a member by hand takes what it stands
+//!   for from its holder, which learns of it when it looks next: at once, as long as the watch works. Who deletes
+//!   one does so too, but nobody takes it before a lease's duration has passed.
 //!
 //! # Caveats
 //! A process that is stopped and goes on is not told that time has passed. [`Fence::allows`] asks the clock: ask it

@@ -85,6 +85,7 @@ impl Task {
             self.look_within(pause);
         }
         self.see_what_is_left(&plan.lost);
+        self.declare_dead(&plan.dead).await;
         self.give(&plan.give, self.times.drain);
         self.take(&plan.take).await;
         if !plan.drop.is_empty() {
@@ -221,6 +222,23 @@ impl Task {
         tracing::info!(%buckets, held = %self.all_held(), "gave up buckets");
         if given > 0 {
             self.observer.moved(Move::Given, given, self.held.len());
+        }
+    }
+
+    /// Writes on the Leases of dead members that nobody holds them: theirs is free, for everybody who looks.
+    ///
+    /// Where one has come back in between, the write fails; where one comes back later, it begins anew.
+    async fn declare_dead(&mut self, names: &[String]) {
+        for name in names {
+            let Some(record) = self.records.get(name) else { continue };
+            let (leases, lease) = (Arc::clone(&self.leases), Writer::released(&record.lease));
+            match by(self.request_until(), "ending a session", leases.replace(&lease)).await {
+                Ok(lease) => {
+                    self.know(&lease);
+                    tracing::info!(lease = %name, "a replica is dead");
+                }
+                Err(error) => tracing::debug!(error = %error.report(), "not declared dead"),
+            }
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Plan {
     pub(super) give: Buckets,
     /// To be given up at once: ours of an earlier session, in which nobody works.
     pub(super) drop: Buckets,
+    /// Names of the Leases of members that are dead: to be told so to everybody.
+    pub(super) dead: Vec<String>,
     /// Names of Leases that nobody needs any more.
     pub(super) remove: Vec<String>,
     /// What our Lease has to say.
@@ -82,6 +84,7 @@ pub(super) fn plan(me: &Me<'_>, records: &HashMap<String, Record>, sightings: &S
     let mut plan = survey.standing();
     plan.lost = survey.lost();
     plan.ripe = survey.ripe();
+    plan.dead = survey.dead();
     if plan.joined {
         survey.share(&mut plan);
         plan.remove = survey.garbage();
@@ -155,7 +158,8 @@ impl<'a> Survey<'a> {
             // A new session of the same replica takes its buckets again, if it takes any of these.
             Some(member) => match member.what {
                 What::Member { total, active, .. } => {
-                    member.holder.as_ref() == Some(holder) || (active && total == Some(of))
+                    let goes_on = member.holder.is_some() && active && total == Some(of);
+                    goes_on || member.holder.as_ref() == Some(holder)
                 }
                 What::Bucket { .. } => false,
             },
@@ -289,7 +293,17 @@ impl<'a> Survey<'a> {
         plan.take.extend(free.iter().copied().skip(before).take(my_share.missing()));
     }
 
-    /// Leases that nobody needs: of members long dead, of buckets of a total that nobody has any more.
+    /// Members whose time is over.
+    ///
+    /// Who came lately cannot know yet, and would leave them their share: it is written on their Leases.
+    fn dead(&self) -> Vec<String> {
+        let dead = self.members().filter(|(record, _)| !self.is_alive(&record.name));
+        let mut names: Vec<String> = dead.map(|(record, _)| record.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// Leases that nobody needs: of members that are no more, of buckets of a total that nobody has any more.
     ///
     /// One replica tidies up, the first by name; the others would only be in its way.
     fn garbage(&self) -> Vec<String> {
@@ -304,14 +318,13 @@ impl<'a> Survey<'a> {
             .collect();
         let is_garbage = |record: &Record| match record.what {
             What::Member { .. } => {
-                let long = self.duration_of(&record.name).saturating_mul(2);
-                record.name != my_name
-                    && !named.contains(&record.name)
-                    && self.sightings.unchanged(&record.name) >= long
+                let is_over = record.holder.is_none();
+                is_over && record.name != my_name && !named.contains(&record.name)
             }
             What::Bucket { total, .. } => {
                 let wanted = |member: &Record| {
                     matches!(member.what, What::Member { total: Some(of), .. } if of == total)
+                        && member.holder.is_some()
                         && self.is_alive(&member.name)
                 };
                 total != self.me.total

@@ -15,7 +15,7 @@ const NOW: Duration = Duration::from_secs(100);
 
 /// What there is to see. The replica that decides is `me`, a member of as many buckets as there are.
 struct Scene {
-    /// As `a b:dead c:standby d/3`: identities, dead or standing by, of another total.
+    /// As `a b:dead c:over d:standby e/3`: identities; dead, declared so, standing by, of another total.
     members: &'static str,
     /// One word a bucket, lowest first: its holder, `.` nobody, `-` no Lease; `me/1` in an earlier session.
     buckets: &'static str,
@@ -71,6 +71,7 @@ fn member(word: &str, total: u16, renewed: bool) -> Record {
         let renewed = lease.spec.as_mut().unwrap().renew_time.as_mut().unwrap();
         renewed.0 = jiff::Timestamp::UNIX_EPOCH;
     }
+    let lease = if kind == "over" { Writer::released(&lease) } else { lease };
     stored(lease, if kind == "dead" { "old" } else { "new" })
 }
 
@@ -141,6 +142,7 @@ fn check(scene: Scene, expect: &str) {
         }
     }
     let short = |name: &String| name.replace("tekton-chains-controller.", "");
+    told.extend(plan.dead.iter().map(|name| format!("dead {}", short(name))));
     told.extend(plan.remove.iter().map(|name| format!("remove {}", short(name))));
     if !plan.waiting_for.is_empty() {
         told.push(format!("wait for {}", plan.waiting_for.join(", ")));
@@ -178,8 +180,11 @@ fn shares_are_even_and_little_moves() {
 #[test]
 fn what_the_dead_held_is_free() {
     let scene = |members, buckets| Scene { members, buckets, ..Scene::default() };
-    check(scene("a:dead", "a a a a"), "take 0-3");
-    check(scene("a:dead b", "a a a b"), "take 1-2");
+    check(scene("a:dead", "a a a a"), "take 0-3; dead member.a");
+    check(scene("a:dead b", "a a a b"), "take 1-2; dead member.a");
+    // Somebody else found it out, and one who comes just now believes it.
+    check(scene("a:over b", "a a a b"), "take 1-2");
+    check(Scene { seen_before: false, ..scene("a:over b", "a a a b") }, "take 1-2");
     // No member Lease, for as long as it takes.
     check(scene("", "a a"), "take 0-1");
     // Seen for the first time nobody is dead.
@@ -243,7 +248,7 @@ fn totals_do_not_mix() {
     // Who stands by holds nothing, unless a Lease says so.
     check(scene("a/3:standby", "", false), "take 0-3");
     check(scene("a/3:standby", "a/3", false), "wait for a (3 buckets)");
-    check(scene("a/3:dead", "a/3", false), "take 0-3; remove bucket-00-of-3");
+    check(scene("a/3:dead", "a/3", false), "take 0-3; dead member.a; remove bucket-00-of-3");
     // Who has begun goes on.
     check(scene("a/8", "", true), "take 0-3");
     // Nobody wants the other total any more.
@@ -259,10 +264,11 @@ fn totals_do_not_mix() {
 #[test]
 fn one_replica_tidies_up() {
     let scene = |members, buckets, held| Scene { members, buckets, held, ..Scene::default() };
-    check(scene("a:dead z", "me z", &[0]), "remove member.a");
-    check(scene("a:dead b", "me b", &[0]), "");
+    check(scene("a:over z", "me z", &[0]), "remove member.a");
+    check(scene("a:over b", "me b", &[0]), "");
+    check(scene("a:dead z", "me z", &[0]), "dead member.a");
     // Not as long as a bucket names it.
-    check(scene("a:dead z", "me a", &[0]), "");
+    check(scene("a:over z", "me a", &[0]), "");
 }
 
 #[test]

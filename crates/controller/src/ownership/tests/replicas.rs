@@ -278,6 +278,22 @@ fn what_the_killed_held_is_taken_when_its_lease_is_over() {
 }
 
 #[test]
+fn who_comes_after_a_death_does_not_wait_longer_than_the_others() {
+    run(async {
+        let mut world = World::new(12);
+        world.start_as("a", 16);
+        let killed = world.start_as("b", 16);
+        world.settle(LEASE).await;
+        world.pass(LEASE).await;
+        world.replicas[killed].kill().await;
+        world.pass(LEASE / 2).await;
+        world.start_as("c", 16);
+        world.settle(LEASE / 2 + SOON).await;
+        assert_eq!(at_work(&world), [8, 0, 8]);
+    });
+}
+
+#[test]
 fn a_container_that_is_started_again_goes_on_at_once() {
     run(async {
         let mut world = World::new(6);
