@@ -1,7 +1,7 @@
 //! Tasks that follow one thing and tell it to another: settings and buckets to the queue and the watches, the
 //! queue's size to the metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chains_cluster::{RunApi, Version};
@@ -77,7 +77,7 @@ impl Followers {
         let version = self.version(&states).await;
         let mut running = JoinSet::new();
         let mut before = self.held.borrow_and_update().clone();
-        let mut filter = self.filter();
+        let mut filter = self.filter(Filter { managed_by: BTreeSet::new() });
         self.queue.hold(before.clone());
         self.restart(version, &states, &mut running).await;
         loop {
@@ -88,7 +88,7 @@ impl Followers {
             let held = self.held.borrow_and_update().clone();
             self.queue.hold(held.clone());
             self.settings.mark_unchanged();
-            let now = self.filter();
+            let now = self.filter(filter.clone());
             if !held.without(&before).is_empty()
                 || (held.is_empty() && !before.is_empty())
                 || now != filter
@@ -103,8 +103,9 @@ impl Followers {
         }
     }
 
-    fn filter(&self) -> Option<Filter> {
-        self.settings.borrow().as_ref().map(|active| active.filter.clone())
+    /// The filter in force; while there are no settings, what held `before`.
+    fn filter(&self, before: Filter) -> Filter {
+        self.settings.borrow().as_ref().map_or(before, |active| active.filter.clone())
     }
 
     async fn restart(

@@ -89,6 +89,10 @@ impl Worker {
             Err(error) => return self.hopeless(item, &seen.glance, &error).await,
         };
         let Some(active) = settings else {
+            if item.give_up.is_none_or(|at| at > Instant::now()) {
+                // The settings went between the taking and here: it waits with the others.
+                return Ok(Done::Later(Box::new(item.clone())));
+            }
             let error = Error::new(
                 ErrorKind::Key,
                 "its deletion was asked for, and there was no usable configuration or key to sign it with",
@@ -152,17 +156,30 @@ impl Worker {
             return Ok(again_without_run(item, &next));
         }
         let change = outcome::change(report, &next, left_out, &why);
-        let written = write(self.desk(item), seen, change).await?;
-        Ok(match (written, next) {
-            (Written::Done(version), Next::Again { pause, .. }) => Done::Later(Box::new(Item {
-                version: version.or(item.version),
-                json: None,
-                lane: Lane::Backlog,
-                not_before: Some(Instant::now() + pause),
-                waits: 0,
-                ..item.clone()
-            })),
-            (written, _) => finished(written),
+        let written = match write(self.desk(item), seen, change).await {
+            // The API server does not take it, now or later: too large, most likely.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::TooLarge) => {
+                return self.hopeless(item, seen, &error).await;
+            }
+            written => written?,
+        };
+        match (written, next) {
+            (Written::Done(version), Next::Again { pause, .. }) => {
+                let version = self.keep(item, seen).await.or(version);
+                Ok(again(item, version, pause))
+            }
+            (written, _) => Ok(finished(written)),
+        }
+    }
+
+    /// A run that is to be tried again must not go before: puts the finalizer on where it was first seen complete.
+    async fn keep(&self, item: &Item, seen: &Glance) -> Option<u64> {
+        if seen.deleting.is_some() || seen.is_held(item.key.api.kind) {
+            return None;
+        }
+        self.runs.guard(&item.key).await.unwrap_or_else(|error| {
+            tracing::warn!(error = %error.report(), "not guarded");
+            None
         })
     }
 
@@ -203,6 +220,17 @@ impl Worker {
             }
         }
     }
+}
+
+fn again(item: &Item, version: Option<u64>, pause: Duration) -> Done {
+    Done::Later(Box::new(Item {
+        version: version.or(item.version),
+        json: None,
+        lane: Lane::Backlog,
+        not_before: Some(Instant::now() + pause),
+        waits: 0,
+        ..item.clone()
+    }))
 }
 
 /// What an earlier attempt left; what cannot be read is as good as nothing.
