@@ -40,10 +40,10 @@ fn what_another_key_signed_is_told_to_be_replaced() {
             store["notes"][0].as_str().map(str::to_owned),
         )
     };
-    let note = Some("what was there was signed by another key".to_owned());
-    assert_eq!(outcome(1), ("replaced".to_owned(), note.clone()));
+    let note = "what was there was signed by another key";
+    assert_eq!(outcome(1), ("replaced".to_owned(), Some(note.to_owned())));
     assert_eq!(outcome(1), ("already stored".to_owned(), None));
-    scene.run(&["sign", "run.yaml"]).expect(0).says("replaced").says(note.unwrap().as_str());
+    scene.run(&["sign", "run.yaml"]).expect(0).says("replaced").says(note);
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Remarks {
                 let in_registry = store.store == StorageName::Oci.as_str();
                 if in_registry && of_run && store.location.is_some() {
                     let left_out = self.left_out(run).into_iter();
-                    store.notes.extend(left_out.map(|one| format!("no attestation for {one}")));
+                    store.notes.extend(left_out.map(|one| format!("left out: {one}")));
                 }
             }
         }
