@@ -1,0 +1,205 @@
+//! The HTTP client of all services, and what its answers mean as errors.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chains_core::{Error, ErrorKind, Result, chain};
+use reqwest::header::HeaderMap;
+use reqwest::{Certificate, Client, RequestBuilder, StatusCode, Url};
+
+use crate::fault::quoted;
+
+const USER_AGENT: &str = concat!("chains/", env!("CARGO_PKG_VERSION"));
+
+/// How services are spoken to. Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// PEM files with certificate authorities to trust beside the system's.
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's.
+    pub ca_files: Vec<PathBuf>,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long one request may take, from connecting to the last byte of the answer. A log of version 2 answers
+    /// when its next checkpoint is out: 20 seconds are the least to wait for it.
+    pub request_timeout: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            ca_files: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Http(Client);
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Http {
+    pub(crate) fn new(options: &HttpOptions) -> Result<Self> {
+        let client = Client::builder()
+            .user_agent(USER_AGENT)
+            // What is posted must not turn into something that is got.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.request_timeout)
+            .tls_backend_rustls()
+            .tls_certs_merge(authorities(&options.ca_files)?)
+            .build()
+            .map_err(|e| {
+                let what = "setting up TLS for the transparency log";
+                Error::new(ErrorKind::Configuration, what).with_source(chain(&e))
+            })?;
+        Ok(Self(client))
+    }
+
+    pub(crate) fn get(&self, url: Url) -> RequestBuilder {
+        self.0.get(url)
+    }
+
+    pub(crate) fn post(
+        &self,
+        url: Url,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> RequestBuilder {
+        self.0.post(url).header(reqwest::header::CONTENT_TYPE, content_type).body(body)
+    }
+}
+
+fn authorities(files: &[PathBuf]) -> Result<Vec<Certificate>> {
+    let mut all = Vec::new();
+    for path in files {
+        let failed = |why: String| {
+            let what = format!("reading certificate authorities from {}", path.display());
+            Error::new(ErrorKind::Configuration, what).with_source(why)
+        };
+        let pem = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+        let found = Certificate::from_pem_bundle(&pem).map_err(|e| failed(chain(&e)))?;
+        if found.is_empty() {
+            return Err(failed("it holds no certificate".to_owned()));
+        }
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+/// Sends a request and reads the answer, as long as it is not longer than `limit` bytes.
+pub(crate) async fn send(what: &str, request: RequestBuilder, limit: usize) -> Result<Answer> {
+    let mut response = request.send().await.map_err(|e| unanswered(what, e))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| unanswered(what, e))? {
+        if body.len() + chunk.len() > limit {
+            let why = format!("the answer has more than {limit} bytes");
+            return Err(Error::new(ErrorKind::Protocol, what).with_source(why));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body })
+}
+
+/// A request that got no answer.
+fn unanswered(what: &str, error: reqwest::Error) -> Error {
+    let kind = match &error {
+        e if e.is_timeout() => ErrorKind::Timeout,
+        e if e.is_builder() => ErrorKind::Configuration,
+        _ => ErrorKind::Unavailable,
+    };
+    // Addresses may carry passwords.
+    Error::new(kind, what).with_source(chain(&error.without_url()))
+}
+
+impl Answer {
+    /// The error of an answer that is none of those that the caller knows what to do with.
+    ///
+    /// What is likely to pass may be tried again; what was refused will be refused again.
+    pub(crate) fn refused(&self, what: &str) -> Error {
+        let kind = match self.status.as_u16() {
+            401 | 403 | 407 => ErrorKind::Unauthorized,
+            404 => ErrorKind::NotFound,
+            408 => ErrorKind::Timeout,
+            413 => ErrorKind::TooLarge,
+            425 | 429 => ErrorKind::Throttled,
+            // A log that is frozen for good, and one that will never know how.
+            405 | 501 => ErrorKind::Unsupported,
+            500..=599 => ErrorKind::Unavailable,
+            400..=499 => ErrorKind::InvalidInput,
+            _ => ErrorKind::Protocol,
+        };
+        let why = match self.message() {
+            Some(message) => format!("it answered {}: {}", self.status, quoted(&message)),
+            None => format!("it answered {}", self.status),
+        };
+        Error::new(kind, what).with_source(why)
+    }
+
+    /// What the service says in its answer: the `message` of a JSON body, or the body where it is short text.
+    pub(crate) fn message(&self) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Told {
+            message: String,
+        }
+        if let Ok(told) = serde_json::from_slice::<Told>(&self.body) {
+            return Some(told.message);
+        }
+        let text = std::str::from_utf8(&self.body).ok()?.trim();
+        (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
+    }
+}
+
+/// An address that requests go to, without what must not be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Service {
+    url: Url,
+    shown: String,
+}
+
+impl Service {
+    /// # Errors
+    /// [`ErrorKind::Configuration`] where it is no http or https URL.
+    pub(crate) fn new(what: &str, text: &str) -> Result<Self> {
+        let failed = |why: String| {
+            let context = format!("the address of the {what}");
+            Error::new(ErrorKind::Configuration, context).with_source(why)
+        };
+        let mut url = Url::parse(text.trim_end_matches('/')).map_err(|e| failed(e.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(failed("it is not an http or https URL".to_owned()));
+        }
+        url.set_query(None);
+        url.set_fragment(None);
+        let mut shown = url.clone();
+        // Neither fails for http and https.
+        let _ = shown.set_username("");
+        let _ = shown.set_password(None);
+        Ok(Self { url, shown: shown.as_str().trim_end_matches('/').to_owned() })
+    }
+
+    /// The address without user and password, and without a slash at its end.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The address itself.
+    pub(crate) fn url(&self) -> Url {
+        self.url.clone()
+    }
+
+    /// An address below it.
+    pub(crate) fn at(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        url
+    }
+}

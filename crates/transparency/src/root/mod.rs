@@ -1,0 +1,10 @@
+//! Roots of trust: which logs and authorities count, and which services to use.
+
+mod config;
+mod document;
+mod source;
+mod trusted;
+
+pub use config::{Select, Service, ServiceKind, SigningConfig};
+pub use source::{FixedTrust, Trust, TrustSource};
+pub use trusted::{Authority, TrustedRoot};
