@@ -64,6 +64,7 @@ pub(crate) struct Buckets {
 
 impl Buckets {
     /// All buckets where there are `total`.
+    #[cfg(test)]
     #[must_use]
     pub(crate) fn all(total: u16) -> Self {
         (0..total).map(Bucket).collect()
@@ -85,16 +86,6 @@ impl Buckets {
         if let Some(bits) = self.words.get_mut(word) {
             *bits |= bit;
         }
-    }
-
-    /// Takes a bucket out; tells whether it was there.
-    pub(crate) fn remove(&mut self, bucket: Bucket) -> bool {
-        let (word, bit) = place(bucket);
-        self.words.get_mut(word).is_some_and(|bits| {
-            let there = *bits & bit != 0;
-            *bits &= !bit;
-            there
-        })
     }
 
     /// What is in this set and not in `other`.

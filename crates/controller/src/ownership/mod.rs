@@ -60,6 +60,8 @@ use kube::Client;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::pause::random_bits;
+
 pub(crate) use bucket::{Bucket, Buckets, MOST_BUCKETS};
 pub(crate) use fence::Fence;
 
@@ -170,7 +172,8 @@ pub(crate) fn start(
 ) -> Result<(Held, Handle)> {
     check(&options)?;
     let leases = Arc::new(store::ApiLeases::new(client, &options.namespace));
-    let chance = task::Chance::from_system();
+    let [high, low] = [random_bits(), random_bits()].map(u64::from);
+    let chance = task::Chance::from_seed(high << u32::BITS | low);
     Ok(spawn(task::Parts { leases, options, work, observer, chance }))
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,11 +45,6 @@ pub(super) struct Parts {
 pub(super) struct Chance(u64);
 
 impl Chance {
-    pub(super) fn from_system() -> Self {
-        // The standard library seeds its hashers from the system's source of randomness.
-        Self(RandomState::new().hash_one(std::process::id()))
-    }
-
     pub(super) const fn from_seed(seed: u64) -> Self {
         Self(seed)
     }

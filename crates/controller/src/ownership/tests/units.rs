@@ -50,11 +50,12 @@ fn sets_are_sets() {
     assert_eq!(buckets.len(), 7);
     assert!(buckets.contains(Bucket::new(64)) && !buckets.contains(Bucket::new(63)));
     assert!(!buckets.contains(Bucket::new(u16::MAX)));
-    assert!(buckets.remove(Bucket::new(200)) && !buckets.remove(Bucket::new(200)));
+    buckets = buckets.without(&set(&[200]));
+    // It is longer, and none the different for it.
     assert_eq!(buckets, set(&[65, 64, 7, 2, 1, 0]));
     assert_eq!(buckets.without(&set(&[1, 64, 900])), set(&[0, 2, 7, 65]));
     assert_eq!(set(&[3]).without(&Buckets::all(MOST_BUCKETS)), Buckets::default());
-    assert_eq!(buckets.iter().rev().next(), Some(Bucket::new(65)));
+    assert_eq!(buckets.iter().next_back(), Some(Bucket::new(65)));
     assert_eq!(Buckets::default().to_string(), "none");
     assert_eq!(Buckets::all(3), set(&[0, 1, 2]));
 }
