@@ -21,7 +21,8 @@ use chains_signer_kms::{KmsOptions, KmsSigner, Reference, RsaPadding, Spire, Vau
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let reference: Reference = arguments.next().ok_or("a reference, please")?.parse().map_err(told)?;
+    let reference: Reference =
+        arguments.next().ok_or("a reference, please")?.parse().map_err(told)?;
     let message = arguments.next().unwrap_or_else(|| "hello".to_owned());
     let count: usize = arguments.next().map_or(Ok(0), |text| text.parse())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

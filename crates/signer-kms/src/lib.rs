@@ -26,6 +26,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "aws")]
+mod aws;
 mod hash;
 mod http;
 mod keys;

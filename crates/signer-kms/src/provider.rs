@@ -64,6 +64,8 @@ pub(crate) fn build(options: KmsOptions) -> Result<Arc<dyn Provider>> {
         Err(Error::new(ErrorKind::Configuration, what).with_source(why))
     };
     match &options.key {
+        #[cfg(feature = "aws")]
+        Reference::Aws(key) => Ok(Arc::new(crate::aws::AwsKms::new(key.clone(), &options)?)),
         #[cfg(feature = "vault")]
         Reference::Vault(key) => Ok(Arc::new(crate::vault::Transit::new(key.clone(), &options)?)),
         #[allow(unreachable_patterns, reason = "with every service compiled in, none is left")]

@@ -38,6 +38,12 @@ impl Variables {
         value.filter(|value| !value.is_empty())
     }
 
+    /// Whether they are other ones than the process's.
+    #[cfg(feature = "aws")]
+    pub(crate) const fn are_given(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The first of these that is set.
     pub(crate) fn first(&self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| self.get(name))

@@ -74,7 +74,9 @@ pub(crate) fn unanswered(what: &str, error: reqwest::Error) -> Error {
         e if is_untrusted(e) => ErrorKind::Verification,
         _ => ErrorKind::Unavailable,
     };
-    Error::new(kind, what).with_source(chain(&error.without_url()))
+    // The rest of an address may carry signatures and tokens.
+    let host = error.url().and_then(|url| url.host_str()).unwrap_or("the server").to_owned();
+    Error::new(kind, what).with_source(format!("{host}: {}", chain(&error.without_url())))
 }
 
 fn is_untrusted(error: &reqwest::Error) -> bool {
@@ -150,9 +152,10 @@ impl Refusal {
             (_, true) => self.code.clone(),
             _ => format!("{} ({})", self.code, self.message),
         };
-        let text = secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| {
-            text.replace(secret.expose(), "[redacted]")
-        });
+        let text = secrets
+            .iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text, |text, secret| text.replace(secret.expose(), "[redacted]"));
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
     }

@@ -62,8 +62,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<Certificate>> {
 /// The certificates in PEM; at least one.
 pub(crate) fn certificates_in(pem: &[u8]) -> Result<Vec<Certificate>> {
     let refused = |why: String| Error::new(ErrorKind::Configuration, why);
-    let found =
-        Certificate::from_pem_bundle(pem).map_err(|e| refused(chains_core::chain(&e)))?;
+    let found = Certificate::from_pem_bundle(pem).map_err(|e| refused(chains_core::chain(&e)))?;
     if found.is_empty() {
         return Err(refused("it holds no certificate".to_owned()));
     }

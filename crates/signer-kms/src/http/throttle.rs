@@ -54,7 +54,11 @@ mod tests {
     fn it_is_seconds_milliseconds_or_a_date() {
         let check = |name, value, expect: Option<u64>| {
             let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-            assert_eq!(asked(&headers(name, value), now), expect.map(Duration::from_millis), "{value}");
+            assert_eq!(
+                asked(&headers(name, value), now),
+                expect.map(Duration::from_millis),
+                "{value}"
+            );
         };
         check("retry-after", "0", Some(0));
         check("retry-after", " 7 ", Some(7000));

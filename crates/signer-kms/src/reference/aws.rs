@@ -77,9 +77,9 @@ fn arn_parts(arn: &str) -> Result<(&str, &str), String> {
 }
 
 fn strip_key(resource: &str) -> Result<&str, String> {
-    resource.strip_prefix("key/").ok_or_else(|| {
-        format!("{} is neither key/ID nor alias/NAME", quoted(resource))
-    })
+    resource
+        .strip_prefix("key/")
+        .ok_or_else(|| format!("{} is neither key/ID nor alias/NAME", quoted(resource)))
 }
 
 fn check_alias(resource: &str) -> Result<(), String> {

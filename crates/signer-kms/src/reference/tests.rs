@@ -43,8 +43,14 @@ fn google_cloud() {
 
     refused("gcpkms://", r#""" stands in place of projects"#);
     refused("gcpkms://projects/p", r#""" stands in place of locations"#);
-    refused("gcpkms://projects//locations/l/keyRings/r/cryptoKeys/k", "nothing is named after projects");
-    refused("gcpkms://projects/p/locations/l/keyrings/r/cryptoKeys/k", r#""keyrings" stands in place of keyRings"#);
+    refused(
+        "gcpkms://projects//locations/l/keyRings/r/cryptoKeys/k",
+        "nothing is named after projects",
+    );
+    refused(
+        "gcpkms://projects/p/locations/l/keyrings/r/cryptoKeys/k",
+        r#""keyrings" stands in place of keyRings"#,
+    );
     refused(&format!("{key}/"), r#""" follows the key"#);
     refused(&format!("{key}/versions"), "nothing is named after cryptoKeyVersions");
     refused(&format!("{key}/versions/"), "nothing is named after cryptoKeyVersions");
@@ -71,7 +77,11 @@ fn aws() {
     check("alias/aws/team_1-x", true, None);
     check(&format!("arn:aws:kms:us-east-2:111122223333:key/{UUID}"), false, Some("us-east-2"));
     check("arn:aws-cn:kms:cn-north-1:111122223333:alias/a/b", true, Some("cn-north-1"));
-    check(&format!("arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/{UUID}"), false, Some("us-gov-west-1"));
+    check(
+        &format!("arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/{UUID}"),
+        false,
+        Some("us-gov-west-1"),
+    );
 
     refused("awskms://", "no slash follows the endpoint");
     refused(&format!("awskms://{UUID}"), "no slash follows the endpoint");
@@ -89,7 +99,10 @@ fn aws() {
     refused(&format!("awskms:///arn:awsx:kms:us-east-2:111122223333:key/{UUID}"), "no partition");
     refused(&format!("awskms:///arn:aws:kms::111122223333:key/{UUID}"), "no region");
     refused(&format!("awskms:///arn:aws:kms:us-east-2:1111:key/{UUID}"), "12 digits");
-    refused(&format!("awskms:///arn:aws:kms:us-east-2:111122223333:{UUID}"), "neither key/ID nor alias/NAME");
+    refused(
+        &format!("awskms:///arn:aws:kms:us-east-2:111122223333:{UUID}"),
+        "neither key/ID nor alias/NAME",
+    );
     refused("awskms:///arn:aws:kms:us-east-2:111122223333:key/x", "is no id of a key");
 }
 

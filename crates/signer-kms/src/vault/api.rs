@@ -34,7 +34,8 @@ impl Server {
         let url = self.base.join(&format!("v1/{}", call.path)).map_err(|e| {
             Error::new(ErrorKind::Configuration, call.what).with_source(e.to_string())
         })?;
-        let mut answer = http::send(call.what, self.request(call, url.clone(), self.host.as_deref())?).await?;
+        let mut answer =
+            http::send(call.what, self.request(call, url.clone(), self.host.as_deref())?).await?;
         if matches!(
             answer.status,
             StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::TEMPORARY_REDIRECT
@@ -75,9 +76,9 @@ impl Server {
 /// Where a standby server says that the active one is. It is trusted to: it could answer itself as well.
 fn active(what: &str, from: &Url, answer: &Answer) -> Result<Url> {
     let refused = |why: &str| Error::new(ErrorKind::Protocol, what).with_source(why.to_owned());
-    let location = answer.header(LOCATION.as_str()).ok_or_else(|| {
-        refused("it sends us elsewhere, and does not say where")
-    })?;
+    let location = answer
+        .header(LOCATION.as_str())
+        .ok_or_else(|| refused("it sends us elsewhere, and does not say where"))?;
     let to = from.join(location).map_err(|_| refused("it sends us to what is no address"))?;
     match (from.scheme(), to.scheme()) {
         (_, "https") | ("http", "http") => Ok(to),

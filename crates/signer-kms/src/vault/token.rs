@@ -62,7 +62,8 @@ impl Source {
             return Ok(Self::Given(Secret::new(token)));
         }
         let home = options.variables.get("HOME").map(PathBuf::from);
-        if let Some(file) = home.map(|home| home.join(LEFT_BY_LOGIN)).filter(|file| file.is_file()) {
+        if let Some(file) = home.map(|home| home.join(LEFT_BY_LOGIN)).filter(|file| file.is_file())
+        {
             return Ok(Self::File(file));
         }
         if is_agent {

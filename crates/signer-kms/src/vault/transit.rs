@@ -76,8 +76,12 @@ impl Transit {
         };
         match self.session.refused(&token).await.map_err(|e| e.context(what))? {
             Refused::Another(token) => self.session.server.call(&call(Some(&token.secret))).await,
-            Refused::Denied => Err(hinted(what, &error, "the token is good, its policies do not allow this")),
-            Refused::Invalid => Err(hinted(what, &error, "the token is not known, expired or revoked")),
+            Refused::Denied => {
+                Err(hinted(what, &error, "the token is good, its policies do not allow this"))
+            }
+            Refused::Invalid => {
+                Err(hinted(what, &error, "the token is not known, expired or revoked"))
+            }
         }
     }
 
@@ -127,14 +131,13 @@ impl Provider for Transit {
             return Err(Error::new(ErrorKind::Key, what).with_source(why));
         }
         let version = version.map_or_else(|| data.latest_version.to_string(), str::to_owned);
-        let public_key = data
-            .keys
-            .get(&version)
-            .and_then(|one| one.get("public_key")?.as_str())
-            .ok_or_else(|| {
-                let why = format!("it tells no public key of version {version}");
-                Error::new(ErrorKind::Key, what.as_str()).with_source(why)
-            })?;
+        let public_key =
+            data.keys.get(&version).and_then(|one| one.get("public_key")?.as_str()).ok_or_else(
+                || {
+                    let why = format!("it tells no public key of version {version}");
+                    Error::new(ErrorKind::Key, what.as_str()).with_source(why)
+                },
+            )?;
         let public_key = read(public_key, algorithm).map_err(|e| e.context(what.as_str()))?;
         Ok(Key { version, public_key, algorithm })
     }
@@ -143,7 +146,9 @@ impl Provider for Transit {
         let what = format!("signing with {}", self.key.reference);
         let path = format!("{}/sign/{}", self.session.server.mount, self.key.name);
         let (path, body) = match Hash::of(key.algorithm) {
-            Some(hash) => (format!("{path}/{}", name(hash)), prehashed(key.algorithm, &hash.digest(message))),
+            Some(hash) => {
+                (format!("{path}/{}", name(hash)), prehashed(key.algorithm, &hash.digest(message)))
+            }
             None => (path, json!({ "input": STANDARD.encode(message) })),
         };
         let answer = self.call(&what, Method::POST, &path, Some(&body)).await?;
@@ -160,9 +165,9 @@ fn read(public_key: &str, algorithm: SignatureAlgorithm) -> Result<PublicKey> {
     if algorithm != SignatureAlgorithm::Ed25519 || public_key.contains("BEGIN") {
         return PublicKey::from_pem(public_key);
     }
-    let raw = STANDARD.decode(public_key).map_err(|e| {
-        Error::new(ErrorKind::Key, "reading a public key").with_source(e)
-    })?;
+    let raw = STANDARD
+        .decode(public_key)
+        .map_err(|e| Error::new(ErrorKind::Key, "reading a public key").with_source(e))?;
     PublicKey::from_spki_der(&[ED25519_PREFIX.as_slice(), &raw].concat())
 }
 
