@@ -149,3 +149,13 @@ impl World {
         if even { Ok(()) } else { Err(format!("{working:?}")) }
     }
 }
+
+/// Runs a test in virtual time.
+pub(super) fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(test);
+}
