@@ -10,6 +10,8 @@ use chains_core::{
     Capabilities, Entry, Outcome, Payload, Record, Result, Signature, Signed, Signer, Store,
     TransparencyLog, VerificationMaterial,
 };
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::Stage;
 
@@ -23,7 +25,7 @@ pub trait Meter: Debug + Send + Sync + 'static {
     fn measured(&self, stage: Stage, backend: &str, outcome: &'static str, took: Duration);
 }
 
-/// A backend whose calls are measured; implements what the backend implements.
+/// A backend whose calls are measured, each in a span of its own; implements what the backend implements.
 ///
 /// Around [`Resilient`](crate::Resilient) it measures what a record waited for: all attempts and the pauses
 /// between them.
@@ -46,9 +48,17 @@ impl<B: ?Sized> Metered<B> {
         call: impl Future<Output = Result<T>>,
         word: impl FnOnce(&T) -> &'static str,
     ) -> Result<T> {
+        let span = tracing::info_span!(
+            "backend",
+            otel.name = stage.as_str(),
+            stage = stage.as_str(),
+            backend,
+            outcome = Empty
+        );
         let began = Instant::now();
-        let result = call.await;
+        let result = call.instrument(span.clone()).await;
         let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), word);
+        span.record("outcome", outcome);
         self.meter.measured(stage, backend, outcome, began.elapsed());
         result
     }

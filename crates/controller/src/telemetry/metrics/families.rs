@@ -15,20 +15,12 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::Closed;
 use super::process::Process;
+use crate::queue::Lane;
 
 /// A label and its value.
 type Label = (&'static str, &'static str);
 
 const KINDS: [RunKind; 2] = [RunKind::TaskRun, RunKind::PipelineRun];
-
-/// Lanes of the queue and how runs wait there.
-const BACKLOG: [[Label; 2]; 5] = [
-    [("lane", "fresh"), ("state", "ready")],
-    [("lane", "finalizer"), ("state", "ready")],
-    [("lane", "backlog"), ("state", "ready")],
-    [("lane", "backlog"), ("state", "delayed")],
-    [("lane", "tidying"), ("state", "ready")],
-];
 
 /// What a later attempt may mend: reasons of retries that are there from the start.
 const RETRYABLE: [ErrorKind; 4] =
@@ -231,7 +223,10 @@ impl Registrar {
 
     fn backlog(&mut self) -> Family<[Label; 2], Gauge> {
         let help = "Runs that wait, by lane of the queue: ready, or delayed until a later time";
-        self.register("chains_backlog", help, zeroed(Family::default(), BACKLOG))
+        let ready = Lane::ALL.map(|lane| [("lane", lane.as_str()), ("state", "ready")]);
+        let delayed = [("lane", Lane::Backlog.as_str()), ("state", "delayed")];
+        let all = ready.into_iter().chain([delayed]);
+        self.register("chains_backlog", help, zeroed(Family::default(), all))
     }
 
     fn stores(&mut self) -> Calls {

@@ -60,6 +60,8 @@ impl Traces {
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer(SERVICE))
             .with_location(false)
+            // Our own field of that name says what is signed.
+            .with_target(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
             .with_filter(
