@@ -196,6 +196,11 @@ impl Service {
         self.url.clone()
     }
 
+    /// The service at an address below it.
+    pub(crate) fn below(&self, path: &str) -> Self {
+        Self { url: self.at(path), shown: format!("{}{path}", self.shown) }
+    }
+
     /// An address below it.
     pub(crate) fn at(&self, path: &str) -> Url {
         let mut url = self.url.clone();

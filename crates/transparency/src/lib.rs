@@ -9,6 +9,7 @@ mod logged;
 mod merkle;
 mod note;
 mod options;
+mod recent;
 mod rekor;
 mod root;
 mod service;
@@ -25,6 +26,8 @@ pub use root::{
     Authority, FixedTrust, Select, Service, ServiceKind, SigningConfig, Trust, TrustSource,
     TrustedRoot,
 };
+#[cfg(feature = "tuf")]
+pub use root::{SIGSTORE_MIRROR, TufOptions, TufTrust};
 pub use service::Transparency;
 pub use time::Validity;
 pub use tsa::{VerifiedTimestamp, verify_timestamp, verify_timestamps};

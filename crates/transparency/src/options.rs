@@ -34,6 +34,9 @@ pub struct TransparencyOptions {
     pub url: Option<String>,
     /// The log's version (`transparency.rekor-version`); of no effect on what the signing config chooses.
     pub version: RekorVersion,
+    /// Where a log of version 2 is read, if that is not below its own address: `/checkpoint` and `/tile/…` follow.
+    /// It is read only when the log says that it has an entry already.
+    pub read_url: Option<String>,
     /// The log's public key, where it is told so and not in the trusted root.
     pub log_key: Option<PublicKey>,
     /// As what kind of entry a log of version 1 takes envelopes.

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use crate::entry::TrustedLog;
 use crate::http::{Http, Service};
 use crate::logged::{Logged, Verifier};
+use crate::recent::{self, Recent};
 use crate::rekor::{RekorV1, RekorV2};
 use crate::root::{Authority, ServiceKind, Trust, TrustSource};
 use crate::time;
@@ -43,6 +44,7 @@ pub struct Transparency {
     http: Http,
     log: Option<Log>,
     timestamps: Vec<Timestamps>,
+    recent: Recent,
     shown: String,
 }
 
@@ -85,7 +87,7 @@ impl Transparency {
         let timestamps = timestamps.collect::<Result<_>>()?;
         let shown = log.as_ref().map_or("the signing config's logs", |log| log.service.shown());
         let shown = shown.to_owned();
-        Ok(Self { options, trust, http, log, timestamps, shown })
+        Ok(Self { options, trust, http, log, timestamps, recent: Recent::default(), shown })
     }
 
     async fn log_all(
@@ -185,7 +187,10 @@ impl Transparency {
             );
             return Err(Error::new(ErrorKind::Configuration, why));
         };
-        RekorV2::new(self.http.clone(), log.service.clone()).append(logged, &logs).await
+        let read = self.options.read_url.as_deref();
+        let read =
+            read.map(|url| Service::new("tiles of the transparency log", url)).transpose()?;
+        RekorV2::new(self.http.clone(), log.service.clone(), read).append(logged, &logs).await
     }
 
     /// The logs whose keys are configured; `None` where nothing is.
@@ -309,6 +314,10 @@ impl TransparencyLog for Transparency {
         material: &VerificationMaterial,
     ) -> Result<Entry> {
         let logged = Logged::of(payload, signed, material)?;
+        let key = recent::key(&logged);
+        if let Some(entry) = self.recent.get(&key) {
+            return Ok(entry);
+        }
         let trust = match &self.trust {
             Some(source) => Some(source.trust().await?),
             None => None,
@@ -329,6 +338,7 @@ impl TransparencyLog for Transparency {
         };
         let entry = Entry { timestamps, others: entries.collect(), ..first };
         check_has_time(&entry, &logged)?;
+        self.recent.put(key, entry.clone());
         Ok(entry)
     }
 }

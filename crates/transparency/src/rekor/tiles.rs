@@ -15,8 +15,6 @@ use crate::http::{self, Http, Service};
 use crate::merkle::{self, Hash, Range};
 use crate::{body, note};
 
-/// Where tiles and checkpoint are, below the address of the log.
-const READ: &str = "/api/v2";
 /// How many hashes or entries are in a whole tile.
 const WIDTH: u64 = 256;
 /// How many levels of the tree one level of tiles has.
@@ -24,7 +22,7 @@ const HEIGHT: u32 = 8;
 /// No file is larger: 256 entries of 64 KiB.
 const MAX_FILE: usize = 256 * (64 * 1024 + 2);
 
-/// The entry with this index, and the proof that it is in the log's present tree.
+/// The entry with this index of the log that is read at this address, and the proof that it is in the log's present tree.
 pub(super) async fn read_entry(
     http: &Http,
     service: &Service,
@@ -98,7 +96,7 @@ impl Reader<'_> {
     }
 
     async fn file(&self, path: &str) -> Result<Vec<u8>> {
-        let request = self.http.get(self.service.at(&format!("{READ}{path}")));
+        let request = self.http.get(self.service.at(path));
         let answer = http::send(&self.what, request, MAX_FILE).await?;
         if answer.status == StatusCode::OK {
             Ok(answer.body)

@@ -23,11 +23,15 @@ const MAX_ANSWER: usize = 1024 * 1024;
 pub(crate) struct RekorV2 {
     http: Http,
     service: Service,
+    /// Where checkpoint and tiles are.
+    read: Service,
 }
 
 impl RekorV2 {
-    pub(crate) const fn new(http: Http, service: Service) -> Self {
-        Self { http, service }
+    /// A client of the log at `service`, whose tiles are at `read` or where a log has them by itself.
+    pub(crate) fn new(http: Http, service: Service, read: Option<Service>) -> Self {
+        let read = read.unwrap_or_else(|| service.below("/api/v2"));
+        Self { http, service, read }
     }
 
     /// Logs it, or finds the entry that is there. The entry is verified.
@@ -46,7 +50,7 @@ impl RekorV2 {
                 let index = index_of(&answer).ok_or_else(|| {
                     protocol(&what, "it has the entry already and does not say where")
                 })?;
-                tiles::read_entry(&self.http, &self.service, index, logs).await?
+                tiles::read_entry(&self.http, &self.read, index, logs).await?
             }
             _ => return Err(answer.refused(&what)),
         };

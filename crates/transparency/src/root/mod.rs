@@ -4,7 +4,11 @@ mod config;
 mod document;
 mod source;
 mod trusted;
+#[cfg(feature = "tuf")]
+mod tuf;
 
 pub use config::{Select, Service, ServiceKind, SigningConfig};
 pub use source::{FixedTrust, Trust, TrustSource};
 pub use trusted::{Authority, TrustedRoot};
+#[cfg(feature = "tuf")]
+pub use tuf::{SIGSTORE_MIRROR, TufOptions, TufTrust};
