@@ -12,9 +12,9 @@ mod lines;
 use std::io;
 
 use chains_core::{Error, ErrorKind};
-use tracing::Level;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
-use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::layer::{Filter, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -23,7 +23,7 @@ use self::lines::Lines;
 use super::traces::{self, Traces};
 
 /// How crates of ours begin.
-pub(super) const OURS: &str = "chains";
+const OURS: &str = "chains";
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -119,12 +119,17 @@ fn directives(level: Level) -> String {
 }
 
 /// Our spans, whatever the level: a warning is to tell its run also where only warnings are logged.
-fn context_spans<S>() -> impl tracing_subscriber::layer::Filter<S> + 'static
+fn context_spans<S>() -> impl Filter<S> + 'static
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a> + 'static,
 {
-    filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with(OURS))
+    filter_fn(|metadata| metadata.is_span() && is_of_ours(metadata))
         .with_max_level_hint(LevelFilter::INFO)
+}
+
+/// Spans and events of our crates from [`Level::INFO`] on.
+pub(super) fn is_of_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with(OURS) && *metadata.level() <= Level::INFO
 }
 
 #[cfg(test)]

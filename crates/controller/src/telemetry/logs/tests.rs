@@ -154,6 +154,15 @@ fn a_warning_tells_its_run_where_only_warnings_are_logged() {
 }
 
 #[test]
+fn details_and_their_spans_are_logged_where_they_are_asked_for() {
+    let lines = json(Some("chains=trace"), |_| {
+        let _detail = tracing::debug_span!("detail", part = "a").entered();
+        tracing::trace!("seen");
+    });
+    assert!(lines[0].ends_with(r#""msg":"seen","part":"a"}"#), "{}", lines[0]);
+}
+
+#[test]
 fn what_is_wrong_with_rust_log_is_told() {
     let fault = Chosen::new(Some("chains=what".to_owned())).fault.unwrap();
     assert!(fault.starts_with("\"chains=what\": "), "{fault}");

@@ -15,7 +15,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::telemetry::logs::OURS;
+use crate::telemetry::logs::is_of_ours;
 
 /// What the service is called where `OTEL_SERVICE_NAME` does not say.
 const SERVICE: &str = "tekton-chains-controller";
@@ -64,10 +64,7 @@ impl Traces {
             .with_target(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
-            .with_filter(
-                filter_fn(|metadata| metadata.target().starts_with(OURS))
-                    .with_max_level_hint(LevelFilter::INFO),
-            )
+            .with_filter(filter_fn(is_of_ours).with_max_level_hint(LevelFilter::INFO))
     }
 
     /// Sends what is still here.

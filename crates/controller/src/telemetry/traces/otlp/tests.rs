@@ -33,12 +33,14 @@ fn collect(listener: &TcpListener) -> (String, Vec<u8>) {
 async fn export() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let traces = crate::telemetry::traces::start().unwrap().unwrap();
-    let subscriber = tracing_subscriber::registry().with(traces.layer());
+    // Beside it a layer that takes everything, as the log does where it is asked for details.
+    let all = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
+    let subscriber = tracing_subscriber::registry().with(all).with(traces.layer());
     tracing::subscriber::with_default(subscriber, || {
         let _span = tracing::error_span!("sign", run = "TaskRun ci/build", uid = "u-1").entered();
         tracing::info!("stored");
         tracing::info_span!(target: "hyper::proto", "not ours").in_scope(|| {});
-        tracing::debug_span!("too small").in_scope(|| {});
+        tracing::debug_span!("too small").in_scope(|| tracing::debug!("too small"));
     });
     traces.stop().await;
 }
