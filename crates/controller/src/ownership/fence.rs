@@ -12,8 +12,9 @@ use super::bucket::{Bucket, Buckets};
 /// and what it was told before may not hold any more. The fence compares with the clock when it is asked.
 ///
 /// # Guarantees
-/// When [`allows`](Self::allows) answers yes, no other replica holds the bucket, nor will any within the next third
-/// of the lease's duration: that long a write may take to arrive.
+/// When [`allows`](Self::allows) answers yes, no other replica holds the bucket. Nor will any that takes it from us
+/// within the next third of the lease's duration: that long a write may take to arrive. A bucket that is given up is
+/// another's as soon as its work has ended or was aborted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fence {
     state: Arc<Mutex<State>>,

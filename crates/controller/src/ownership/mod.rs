@@ -13,6 +13,10 @@
 //! buckets there are: one that renews its member Lease, one that lists all Leases. A watch tells of moves in
 //! between; it is a hint to look at once and nothing rests on it.
 //!
+//! Every replica decides by itself, and alike: who has more than its share gives up, who has less takes of what is
+//! free. Who finds a member dead writes on its Lease that nobody holds it, so that those who came later know it too;
+//! the Leases of members that are no more are deleted.
+//!
 //! # Guarantees
 //! - No bucket is held by two replicas at once, with these grounds: (1) every write names the version that it
 //!   replaces, so of two that take the same bucket one fails; (2) a replica lets go of everything when its last

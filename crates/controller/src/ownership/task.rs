@@ -27,6 +27,8 @@ const SETTLE: Duration = Duration::from_millis(20);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// Pause before a watch that failed is tried again; meanwhile the turns see what changes.
 const BEFORE_WATCHING_AGAIN: Duration = Duration::from_secs(30);
+/// The longest pause between two attempts: when the API server is back, work is to go on.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Failed looks in a row that may be a hiccup.
 const HICCUPS: u32 = 2;
 
@@ -84,9 +86,8 @@ impl Times {
 
     /// Before the next attempt after so many failures in a row.
     fn pause(self, failures: u32) -> Duration {
-        (self.renew / 20)
-            .saturating_mul(1 << failures.clamp(1, 6).saturating_sub(1))
-            .min(self.renew)
+        let doubled = (self.renew / 20).saturating_mul(1 << (failures.clamp(1, 8) - 1));
+        doubled.min(self.renew).min(LONGEST_PAUSE)
     }
 }
 
