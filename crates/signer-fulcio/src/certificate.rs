@@ -85,7 +85,7 @@ impl Certificates {
             let Some((root, others)) = authority.certificates.split_last() else { continue };
             let root = CertificateDer::from_slice(root);
             let others = others.iter().map(|der| CertificateDer::from_slice(der));
-            let between: Vec<_> = self.above.iter().cloned().chain(others).collect();
+            let between: Vec<_> = self.intermediates().chain(others).collect();
             match self.check_chain(&between, &root, now) {
                 Ok(()) => return Ok(()),
                 Err(why) => reasons.push(why),
@@ -121,6 +121,17 @@ impl Certificates {
         )
         .map(drop)
         .map_err(odd)
+    }
+
+    /// Those above the certificate that another one issued: a root of the answer leads nowhere.
+    fn intermediates(&self) -> impl Iterator<Item = CertificateDer<'_>> {
+        let own = |der: &CertificateDer<'_>| {
+            Certificate::from_der(der).is_ok_and(|certificate| {
+                let tbs = certificate.tbs_certificate();
+                tbs.subject() == tbs.issuer()
+            })
+        };
+        self.above.iter().filter(move |der| !own(der)).map(|der| CertificateDer::from_slice(der))
     }
 
     /// From when until when the certificate is valid.
@@ -181,3 +192,6 @@ fn moment(time: &Time) -> SystemTime {
     let seconds: Duration = time.to_unix_duration();
     UNIX_EPOCH + seconds
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use chains_core::{ErrorKind, PublicKey, Signature, SignatureAlgorithm, VerificationMaterial};
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use crate::certificate::Certificates;
 use crate::connection::Http;
 use crate::fault::{Fault, Result};
 use crate::key::EphemeralKey;
+use crate::renewal::Issue;
 use crate::server::{Answer, Server};
 use crate::source::IdentitySource;
 use crate::trust::TrustSource;
@@ -69,19 +71,6 @@ impl Issuer {
         Ok(Self { options, server, source, trust })
     }
 
-    pub(crate) const fn options(&self) -> &FulcioOptions {
-        &self.options
-    }
-
-    /// Gets a certificate for a new key.
-    pub(crate) async fn issue(&self) -> Result<Issued> {
-        let limit = self.options.connection.request_timeout * ATTEMPT;
-        tokio::time::timeout(limit, self.attempt()).await.unwrap_or_else(|_| {
-            let what = format!("getting a certificate of {}", self.server.address());
-            Err(Fault::new(ErrorKind::Timeout, what, format!("it takes longer than {limit:?}")))
-        })
-    }
-
     async fn attempt(&self) -> Result<Issued> {
         let token = self.source.token(&self.options.audience).await?;
         token
@@ -111,6 +100,17 @@ impl Issuer {
             "got a certificate"
         );
         Ok(issued)
+    }
+}
+
+#[async_trait]
+impl Issue for Issuer {
+    async fn issue(&self) -> Result<Issued> {
+        let limit = self.options.connection.request_timeout * ATTEMPT;
+        tokio::time::timeout(limit, self.attempt()).await.unwrap_or_else(|_| {
+            let what = format!("getting a certificate of {}", self.server.address());
+            Err(Fault::new(ErrorKind::Timeout, what, format!("it takes longer than {limit:?}")))
+        })
     }
 }
 
@@ -189,5 +189,20 @@ impl Issued {
             algorithm: SignatureAlgorithm::EcdsaP256Sha256,
             material: Arc::clone(&self.material),
         }
+    }
+}
+
+#[cfg(test)]
+impl Issued {
+    /// One that is valid for so long from now on, with a text in place of the certificate.
+    pub(crate) fn lasting(lifetime: Duration, certificate: &str) -> Self {
+        let key = EphemeralKey::generate().expect("a key");
+        let material = VerificationMaterial {
+            public_key: key.public_key().clone(),
+            certificate: Some(certificate.to_owned()),
+            chain: None,
+        };
+        let (not_after, ends) = (SystemTime::now() + lifetime, Instant::now() + lifetime);
+        Self { key, material: Arc::new(material), not_after, lifetime, ends }
     }
 }

@@ -7,16 +7,24 @@
 //! | none after a failure | after a pause that doubles, or as the server asks; sooner where somebody waits |
 //! | nobody who has signed for [`FulcioOptions::idle`](crate::FulcioOptions::idle) | when somebody signs |
 
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use chains_core::{Error, ErrorKind, Result};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::fault::Fault;
-use crate::issue::{Issued, Issuer};
+use crate::issue::Issued;
+
+/// Gets one certificate for a new key.
+#[async_trait]
+pub(crate) trait Issue: Debug + Send + Sync + 'static {
+    async fn issue(&self) -> Result<Issued, Fault>;
+}
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -51,7 +59,8 @@ pub(crate) struct Renewal {
 
 #[derive(Debug)]
 struct Shared {
-    issuer: Issuer,
+    issuer: Box<dyn Issue>,
+    idle: Option<Duration>,
     state: watch::Sender<State>,
     status: watch::Sender<Status>,
     /// Somebody waits for a certificate, or signs again after a long time.
@@ -85,9 +94,10 @@ struct Attempts {
 }
 
 impl Renewal {
-    pub(crate) fn new(issuer: Issuer) -> Self {
+    pub(crate) fn new(issuer: impl Issue, idle: Option<Duration>) -> Self {
         let shared = Shared {
-            issuer,
+            issuer: Box::new(issuer),
+            idle,
             state: watch::Sender::new(State::default()),
             status: watch::Sender::new(Status::Waiting),
             demand: Notify::new(),
@@ -202,13 +212,9 @@ impl Shared {
         state.current.as_ref().map_or_else(Instant::now, |issued| issued.renew_at())
     }
 
-    fn idle(&self) -> Option<Duration> {
-        self.issuer.options().idle
-    }
-
     fn is_active(&self) -> bool {
         let used = *lock(&self.used);
-        self.idle().is_none_or(|idle| used.elapsed() < idle)
+        self.idle.is_none_or(|idle| used.elapsed() < idle)
     }
 
     /// Somebody wants to sign.
@@ -274,3 +280,6 @@ fn jittered(pause: Duration) -> Duration {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

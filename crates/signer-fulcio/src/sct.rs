@@ -254,3 +254,6 @@ fn length24(length: usize) -> [u8; 3] {
     let [_, bytes @ ..] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
     bytes
 }
+
+#[cfg(test)]
+mod tests;

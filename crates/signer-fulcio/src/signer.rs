@@ -55,9 +55,10 @@ impl FulcioSigner {
         source: Arc<dyn IdentitySource>,
         trust: Option<Arc<dyn TrustSource>>,
     ) -> Result<Self> {
+        let idle = options.idle;
         let issuer = Issuer::new(options, source, trust)
             .map_err(|fault| chains_core::Error::from(fault).with_retryable(false))?;
-        Ok(Self { renewal: Renewal::new(issuer) })
+        Ok(Self { renewal: Renewal::new(issuer, idle) })
     }
 
     /// Gets a certificate in the background, so that the first signature need not wait for one. Without a runtime of
