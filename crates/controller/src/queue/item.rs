@@ -99,6 +99,8 @@ pub(crate) struct Item {
     pub(crate) give_up: Option<Instant>,
     /// How many attempts in this process ended with "later".
     pub(crate) waits: u32,
+    /// Since when it waits for its children.
+    pub(crate) waiting_since: Option<Instant>,
 }
 
 impl Item {

@@ -4,6 +4,7 @@
 //! Memory is bounded: of every run that waits its key is kept, and whole objects only within a fixed budget, those
 //! first that are worked on first. A run whose object is not kept costs one more read.
 
+mod finished;
 mod item;
 mod limit;
 mod state;

@@ -7,6 +7,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::Bounds;
+use super::finished::Finished;
 use super::item::{Item, Key, Lane, Rank};
 use super::limit::Limit;
 use crate::ownership::Buckets;
@@ -67,6 +68,7 @@ pub(super) struct State {
     bytes: usize,
     most_bytes: usize,
     in_hand: HashMap<Key, InHand>,
+    finished: Finished,
     limit: Limit,
     held: Buckets,
     signing: bool,
@@ -84,6 +86,7 @@ impl State {
             bytes: 0,
             most_bytes: bounds.bytes,
             in_hand: HashMap::new(),
+            finished: Finished::default(),
             limit: Limit::new(bounds.concurrency),
             held: Buckets::default(),
             signing: false,
@@ -92,7 +95,7 @@ impl State {
     }
 
     pub(super) fn offer(&mut self, item: Item, now: Instant) {
-        if !self.held.contains(item.key.bucket) {
+        if !self.held.contains(item.key.bucket) || self.finished.covers(&item) {
             return;
         }
         if let Some(in_hand) = self.in_hand.get_mut(&item.key) {
@@ -160,6 +163,9 @@ impl State {
         let Some(in_hand) = self.in_hand.remove(key) else { return };
         if let Some(took) = took {
             self.limit.ended(took, self.in_hand.len(), now);
+        }
+        if let Done::Finished(Some(upto)) = done {
+            self.finished.add(key, upto);
         }
         match (done, in_hand.next) {
             (Done::Finished(upto), Some(next)) => {
@@ -333,7 +339,7 @@ fn merged(old: Item, new: &Item) -> Item {
     if stale && !new.gone {
         return old;
     }
-    let waits = old.waits;
+    let (waits, waiting_since) = (old.waits, old.waiting_since);
     let lane = if new.todo == old.todo { old.lane.min(new.lane) } else { new.lane };
     if old.gone {
         return old;
@@ -343,5 +349,5 @@ fn merged(old: Item, new: &Item) -> Item {
         (1.., Some(old), None) => Some(old),
         (_, _, new) => new,
     };
-    Item { waits, lane, not_before, ..new.clone() }
+    Item { waits, waiting_since, lane, not_before, ..new.clone() }
 }

@@ -181,6 +181,7 @@ impl Watch {
                 .filter(|_| sign)
                 .map(|since| instant(since + patience, patience)),
             waits: 0,
+            waiting_since: None,
             json: sign.then_some(seen.json),
         }
     }

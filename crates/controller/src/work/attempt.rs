@@ -54,7 +54,8 @@ impl Worker {
 
     async fn guard(&self, item: &Item) -> Result<Done> {
         match self.runs.guard(&item.key).await {
-            Ok(version) => Ok(Done::Finished(version)),
+            // Only what was seen is dealt with: the run may have come to its end before the finalizer went on.
+            Ok(_) => Ok(Done::Finished(item.version)),
             // It is being deleted, or was: there is nothing to guard.
             Err(error)
                 if matches!(
@@ -123,20 +124,13 @@ impl Worker {
         } else {
             Family::alone(run)
         };
-        if family.is_unfinished() && !item.gone && self.may_wait(seen, active) {
+        if family.is_unfinished() && may_wait(item, seen, active) {
             return Ok(wait_for_children(item, seen));
         }
         let progress = progress(&family.run);
         let report = active.engine.process(&family.run, &progress).await;
         self.metrics.attempt(item.key.api.kind, &report);
         self.conclude(item, seen, &family, &report, active).await
-    }
-
-    /// Whether there is time to wait for children that are not over: not where the deletion was asked for.
-    fn may_wait(&self, seen: &Glance, active: &Active) -> bool {
-        let since = seen.completed_at.map(|at| Timestamp::now().duration_since(at));
-        let waited = since.and_then(|since| Duration::try_from(since).ok()).unwrap_or_default();
-        seen.deleting.is_none() && waited < active.retry.total_time
     }
 
     async fn conclude(
@@ -151,11 +145,11 @@ impl Worker {
         let next = outcome::next(report, retries, &active.retry);
         let why = outcome::reason(report);
         let left_out = family.left_out(&report.missing_children);
-        self.tell(item, seen, &next, &why, left_out.as_deref());
         if item.gone {
+            self.tell(item, seen, &next, &why, left_out.as_deref());
             return Ok(again_without_run(item, &next));
         }
-        let change = outcome::change(report, &next, left_out, &why);
+        let change = outcome::change(report, &next, left_out.clone(), &why);
         let written = match write(self.desk(item), seen, change).await {
             // The API server does not take it, now or later: too large, most likely.
             Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::TooLarge) => {
@@ -163,6 +157,9 @@ impl Worker {
             }
             written => written?,
         };
+        if !matches!(written, Written::Overtaken(_)) {
+            self.tell(item, seen, &next, &why, left_out.as_deref());
+        }
         match (written, next) {
             (Written::Done(version), Next::Again { pause, .. }) => {
                 let version = self.keep(item, seen).await.or(version);
@@ -261,6 +258,12 @@ fn other(item: &Item, seen: &Seen, todo: Todo) -> Done {
     }))
 }
 
+/// Whether there is time to wait for children that are not over: not where the deletion was asked for.
+fn may_wait(item: &Item, seen: &Glance, active: &Active) -> bool {
+    let waited = item.waiting_since.map(|since| since.elapsed()).unwrap_or_default();
+    !item.gone && seen.deleting.is_none() && waited < active.retry.total_time
+}
+
 fn wait_for_children(item: &Item, seen: &Glance) -> Done {
     let (first, longest) = CHILDREN;
     tracing::debug!("waiting for TaskRuns that are not over yet");
@@ -269,6 +272,7 @@ fn wait_for_children(item: &Item, seen: &Glance) -> Done {
         json: None,
         not_before: Some(Instant::now() + pause(first, longest, item.waits)),
         waits: item.waits.saturating_add(1),
+        waiting_since: item.waiting_since.or_else(|| Some(Instant::now())),
         ..item.clone()
     }))
 }

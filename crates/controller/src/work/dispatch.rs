@@ -14,7 +14,7 @@ use crate::watching::Todo;
 /// How long a run waits at which the program failed: others are not to suffer.
 const AFTER_PANIC: Duration = Duration::from_secs(300);
 
-/// Works for ever; ends when it is dropped. What is in hand goes on then: [`Queue::finish`] waits for it.
+/// Works for ever; ends when it is dropped. What is in hand goes on then: [`Work::drain`](crate::ownership::Work::drain) waits for it.
 pub(crate) async fn dispatch(queue: Queue, worker: Worker) {
     loop {
         let item = queue.take().await;
