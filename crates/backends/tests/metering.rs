@@ -1,5 +1,7 @@
 //! What is built of a configuration is measured where a meter is given.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

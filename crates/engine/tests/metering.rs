@@ -1,5 +1,7 @@
 //! What is measured of a store, a signer and a log.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
