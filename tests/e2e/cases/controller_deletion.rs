@@ -1,5 +1,7 @@
 //! Runs that are deleted, at every point of their life.
 
+use std::collections::BTreeMap;
+
 use chains_e2e::{
     Case, Context as _, Result, Scene, case, cluster,
     controller::NEEDS,
@@ -7,7 +9,7 @@ use chains_e2e::{
     registry::{Access, CRANE, Registry},
     runs,
     sigstore::{Cosign, Version},
-    stage::Stage,
+    stage::{Stage, by_object},
     tekton::names,
 };
 use serde_json::Value;
@@ -57,9 +59,16 @@ fn while_waiting(scene: &Scene<'_>) -> Result<()> {
     stage.namespace.delete_all("taskruns", &names(&runs))?;
     watch.until_all(&names(&runs), |seen| seen.deleting && !seen.gone)?;
 
-    let _controller = stage.start()?;
-    // The last that was seen of them is signed.
-    watch.until_all(&names(&runs), |seen| seen.gone && seen.is_signed())
+    let audit = cluster.audit()?;
+    let controller = stage.start()?;
+    // With its last finalizer a run goes, and nobody sees what was written on it in the same moment.
+    watch.until_all(&names(&runs), |seen| seen.gone)?;
+    let signed = controller.metrics()?.sum("watcher_taskrun_marked_signed_total");
+    ensure!(signed == MANY as f64, "{signed} were signed");
+    for (run, verbs) in by_object(&audit.requests()?, "taskruns") {
+        ensure!(verbs == BTreeMap::from([("patch".to_owned(), 1)]), "{run} took {verbs:?}");
+    }
+    Ok(())
 }
 
 /// The run is gone; what it built is signed.

@@ -8,7 +8,7 @@ use chains_e2e::{
     controller::{Controller, NEEDS},
     ensure,
     install::{NAMESPACE, SECRET},
-    registry::{Access, CRANE, Image, Registry},
+    registry::{Access, CRANE, DOCKER, Door, Image, Registry},
     runs,
     sigstore::Keys,
     stage::Stage,
@@ -20,7 +20,7 @@ use serde_json::Value;
 const REFUSED: &str = "ConfigurationRefused";
 
 pub(crate) fn cases() -> Vec<Case> {
-    let with_registry = [&NEEDS[..], &[CRANE]].concat();
+    let with_registry = [&NEEDS[..], &[CRANE, DOCKER]].concat();
     vec![
         case("controller_faults::configuration_changed_broken_and_mended", &NEEDS, configuration),
         case("controller_faults::configuration_broken_from_the_start", &NEEDS, broken_at_start),
@@ -198,12 +198,11 @@ fn waits_for_a_key(
     Ok(())
 }
 
-/// Something that listens where the registry was, and is not one.
 fn registry_down(scene: &Scene<'_>) -> Result<()> {
     let cluster = cluster::borrow(scene)?;
     let stage = Stage::set(scene, &cluster)?;
     let namespace = &stage.namespace;
-    let registry = Registry::crane(scene)?;
+    let registry = Registry::docker(scene, &Door::default())?;
     let image = registry.push(scene, &Access::default(), "app", "v1")?;
     let host = registry.host();
     stage.install.configure(&[
@@ -227,10 +226,7 @@ fn registry_down(scene: &Scene<'_>) -> Result<()> {
     ensure!(reason.contains("oci"), "it does not say what failed: {reason:?}");
     ensure!(waiting.chains("progress").is_some(), "what is done is not kept: {waiting:#?}");
 
-    // The same address; the image is pushed anew, and has the same digest.
-    let registry = registry_at(scene, &host)?;
-    let again = registry.push(scene, &Access::default(), "app", "v1")?;
-    ensure!(again.digest == image.digest, "another image");
+    let _registry = Registry::docker_again(scene, &host)?;
     watch.until_all(&names(&runs), |seen| seen.is_signed() && !seen.is_held())?;
     for name in names(&runs) {
         let seen = watch.now(&name).context("unknown")?;
@@ -253,7 +249,7 @@ fn registry_gone(scene: &Scene<'_>) -> Result<()> {
     let cluster = cluster::borrow(scene)?;
     let stage = Stage::set(scene, &cluster)?;
     let namespace = &stage.namespace;
-    let registry = Registry::crane(scene)?;
+    let registry = Registry::docker(scene, &Door::default())?;
     let image = registry.push(scene, &Access::default(), "app", "v1")?;
     let host = registry.host();
     drop(registry);
@@ -278,7 +274,7 @@ fn registry_gone(scene: &Scene<'_>) -> Result<()> {
     let events = namespace.events("build-0")?;
     ensure!(events.iter().any(|(_, note)| note.contains("oci")), "{events:?}");
 
-    let _registry = registry_at(scene, &host)?;
+    let _registry = Registry::docker_again(scene, &host)?;
     let retry = scene.chains().env("KUBECONFIG", cluster.admin_kubeconfig());
     retry.args(["retry", "--namespace", namespace.name(), "--all-failed"]).ok()?;
     watch.until_all(&names(&runs), |seen| seen.is_signed())?;
@@ -289,11 +285,6 @@ fn registry_gone(scene: &Scene<'_>) -> Result<()> {
 
 fn builds_of(image: &Image, numbers: std::ops::Range<usize>) -> Vec<Value> {
     numbers.map(|n| runs::kaniko(&format!("build-{n}"), &image.name(), &image.digest)).collect()
-}
-
-fn registry_at(scene: &Scene<'_>, host: &str) -> Result<Registry> {
-    let (_, port) = host.rsplit_once(':').context("no port")?;
-    Registry::crane_at(scene, port.parse()?)
 }
 
 fn api_server_restarted(scene: &Scene<'_>) -> Result<()> {
@@ -316,7 +307,7 @@ fn api_server_restarted(scene: &Scene<'_>) -> Result<()> {
     cluster.start_api_server(scene)?;
     Namespace::default_of(&cluster).complete(&runs[100..200])?;
     watch.until("build-150", |seen| seen.is_signed())?;
-    cluster.stop_api_server()?;
+    cluster.stop_api_server();
     cluster.start_api_server(scene)?;
     Namespace::default_of(&cluster).complete(&runs[200..])?;
     watch.until_all(&names, |seen| seen.is_signed() && !seen.is_held())?;

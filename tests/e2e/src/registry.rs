@@ -92,23 +92,6 @@ impl Registry {
         })
     }
 
-    /// `crane registry serve` where an earlier one was, without what that had.
-    ///
-    /// # Errors
-    /// If it does not start.
-    pub fn crane_at(scene: &Scene<'_>, port: u16) -> Result<Self> {
-        let program = scene.program(CRANE)?;
-        let command = |port: u16| {
-            let mut command = Command::new(program);
-            command.args(["registry", "serve", "--address", &format!("127.0.0.1:{port}")]);
-            Ok(command)
-        };
-        let ready = |port| answers(port);
-        let server = Server::start_at(port, &scene.log(CRANE), READY_WITHIN, command, ready)
-            .with_context(|| format!("start a registry again: {CRANE}"))?;
-        Ok(Self { server })
-    }
-
     /// The registry with a referrers API: in memory, open to all.
     ///
     /// # Errors
@@ -132,6 +115,25 @@ impl Registry {
             command.arg("serve").arg(config);
             Ok(command)
         })
+    }
+
+    /// The distribution registry where an earlier one of this case was, with all that it had.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn docker_again(scene: &Scene<'_>, host: &str) -> Result<Self> {
+        let (_, port) = host.rsplit_once(':').context("a host without a port")?;
+        let program = scene.program(DOCKER)?;
+        let config = docker_config(scene, &Door::default(), host)?;
+        let command = |_| {
+            let mut command = Command::new(program);
+            command.arg("serve").arg(&config);
+            Ok(command)
+        };
+        let server =
+            Server::start_at(port.parse()?, &scene.log(DOCKER), READY_WITHIN, command, answers)
+                .with_context(|| format!("start the registry {host} again"))?;
+        Ok(Self { server })
     }
 
     fn start(

@@ -143,7 +143,10 @@ impl<'p> Scene<'p> {
         let mut text = String::new();
         for path in paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let tail = server::tail(&path);
+            // The API server says much, and little of it matters to a case.
+            let lines =
+                if name.contains("kube-apiserver") || name.contains("etcd") { 4 } else { 20 };
+            let tail = server::tail(&path, lines);
             // What a program printed is in the error already, if it has to do with it.
             if !tail.is_empty() && !name.ends_with(".out.log") && !name.ends_with(".err.log") {
                 text.push_str(&format!("--- {name}\n{tail}\n"));

@@ -21,6 +21,8 @@ use crate::leash::Leash;
 const POLL: Duration = Duration::from_millis(20);
 /// How often in the first moments: some are quick, and are measured.
 const EAGER: Duration = Duration::from_millis(2);
+/// How many lines of a log an error shows.
+const LINES: usize = 20;
 /// How often another port is tried where somebody took the free one first.
 const ATTEMPTS: usize = 3;
 
@@ -52,7 +54,10 @@ impl Server {
             match Self::start_at(free_port()?, log, limit, &mut command, &ready) {
                 Ok(server) => return Ok(server),
                 // Between finding the port and the server's use of it, anyone may take it.
-                Err(_) if attempt < ATTEMPTS && tail(log).contains("address already in use") => {
+                Err(_)
+                    if attempt < ATTEMPTS
+                        && tail(log, LINES).contains("address already in use") =>
+                {
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
@@ -91,10 +96,10 @@ impl Server {
         let started = Instant::now();
         while !ready(self.port) {
             if let Some(status) = self.child.try_wait()? {
-                bail!("ended before it was ready ({status}):\n{}", tail(&self.log));
+                bail!("ended before it was ready ({status}):\n{}", tail(&self.log, LINES));
             }
             if started.elapsed() > limit {
-                bail!("not ready within {limit:?}:\n{}", tail(&self.log));
+                bail!("not ready within {limit:?}:\n{}", tail(&self.log, LINES));
             }
             thread::sleep(if started.elapsed().as_secs() == 0 { EAGER } else { POLL });
         }
@@ -125,7 +130,10 @@ impl Server {
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                bail!("did not end within {limit:?} of being asked to:\n{}", tail(&self.log));
+                bail!(
+                    "did not end within {limit:?} of being asked to:\n{}",
+                    tail(&self.log, LINES)
+                );
             }
             thread::sleep(POLL);
         }
@@ -176,13 +184,12 @@ pub fn free_port() -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// The last lines of a log.
-pub(crate) fn tail(log: &Path) -> String {
-    const LINES: usize = 20;
-    const WIDTH: usize = 200;
+/// The last lines of a log, so many.
+pub(crate) fn tail(log: &Path, last: usize) -> String {
+    const WIDTH: usize = 300;
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(|line| line.chars().take(WIDTH).collect());
     let lines: Vec<String> = lines.collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
+    lines[lines.len().saturating_sub(last)..].join("\n")
 }
