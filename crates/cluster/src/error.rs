@@ -41,6 +41,9 @@ fn kind_of(error: &kube::Error) -> ErrorKind {
     }
 }
 
+/// How etcd and its client say that an object is too large.
+const TOO_LARGE: [&str; 2] = ["request is too large", "trying to send message larger than max"];
+
 fn kind_of_status(status: &Status) -> ErrorKind {
     match status.code {
         401 | 403 => ErrorKind::Unauthorized,
@@ -50,6 +53,8 @@ fn kind_of_status(status: &Status) -> ErrorKind {
         429 => ErrorKind::Throttled,
         408 | 504 => ErrorKind::Timeout,
         400..=499 => ErrorKind::InvalidInput,
+        // What etcd cannot hold comes back as a fault of the server; it is one of the object.
+        500 if TOO_LARGE.iter().any(|words| status.message.contains(words)) => ErrorKind::TooLarge,
         _ => ErrorKind::Unavailable,
     }
 }

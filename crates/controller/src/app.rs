@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use chains_backends::Environment;
 use chains_cluster::{Connection, Throttle};
 use chains_engine::Policy;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::args::Args;
 use crate::credentials::ServiceAccountCredentials;
@@ -63,11 +63,15 @@ async fn controller(
     health: &Health,
     metrics: &Metrics,
 ) -> anyhow::Result<()> {
-    let client = chains_cluster::connect(&connection(args)).await?;
+    let connection = connection(args);
+    let client = chains_cluster::connect(&connection).await?;
+    // Renewals of Leases must not queue behind anything.
+    let lease_client =
+        chains_cluster::connect(&Connection { throttle: None, ..connection }).await?;
     let identity = identity(args);
     let events = Events::new(client.clone(), &identity);
     // It follows as long as there is somebody to follow for: until the process ends.
-    let (settings, following) = settings::start(
+    let (settings, filters, mut following) = settings::start(
         client.clone(),
         settings_options(args, logs, &client, metrics),
         events.clone(),
@@ -83,8 +87,8 @@ async fn controller(
         lease_duration: args.lease_duration,
     };
     let observer = Arc::new(Ownership::new(health.part("ownership"), metrics.clone()));
-    let (held, handle) =
-        ownership::start(client.clone(), options, Arc::new(queue.clone()), observer)?;
+    let (held, mut handle) =
+        ownership::start(lease_client, options, Arc::new(queue.clone()), observer)?;
     let worker = Worker {
         runs: Runs::new(client.clone()),
         settings: settings.clone(),
@@ -96,6 +100,7 @@ async fn controller(
         client,
         queue: queue.clone(),
         settings,
+        filters,
         held,
         namespaces: namespaces(args),
         buckets: args.buckets,
@@ -105,7 +110,7 @@ async fn controller(
     let mut tasks = JoinSet::new();
     tasks.spawn(dispatch(queue.clone(), worker));
     followers.spawn(&mut tasks);
-    signal(&mut tasks).await?;
+    signal(&mut tasks, &mut following, &mut handle).await?;
     health.stopping();
     tracing::info!(grace = ?args.shutdown_grace, "stopping: finishing what is in hand");
     tasks.shutdown().await;
@@ -117,7 +122,11 @@ async fn controller(
 }
 
 /// Waits until the process is told to stop. A task that ends by itself is a fault of ours.
-async fn signal(tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
+async fn signal(
+    tasks: &mut JoinSet<()>,
+    following: &mut JoinHandle<()>,
+    ownership: &mut ownership::Handle,
+) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
@@ -125,6 +134,8 @@ async fn signal(tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         ended = tasks.join_next() => anyhow::bail!("a task ended that never ends: {ended:?}"),
+        ended = following => anyhow::bail!("the task that follows the settings ended: {ended:?}"),
+        ended = ownership.ended() => anyhow::bail!("the task that shares the runs ended: {ended:?}"),
     }
 }
 

@@ -88,7 +88,7 @@ pub struct Args {
     pub ca_file: Vec<PathBuf>,
 
     /// Most requests a second to the API server; unlimited by default: the server says when it is too much.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub kube_api_qps: Option<f32>,
 
     /// How many requests may be sent at once beyond `--kube-api-qps`.
@@ -158,7 +158,11 @@ impl Args {
         Self::try_parse_from(arguments.into_iter().map(|argument| {
             let argument: String = argument.into();
             match argument.strip_prefix('-') {
-                Some(name) if name.len() > 1 && !name.starts_with('-') => format!("-{argument}"),
+                Some(name)
+                    if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_lowercase()) =>
+                {
+                    format!("-{argument}")
+                }
                 _ => argument,
             }
         }))

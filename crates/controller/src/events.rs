@@ -7,13 +7,13 @@
 //!   many replicas: its name follows from what it says.
 //!
 //! # Assumptions
-//! - The right to `create` and `patch` `events` of `events.k8s.io` in the namespaces of what is told about.
+//! - The right to `create` and `patch` `events` of the core group, as the reference has it, in the namespaces of what is told about.
 
 use std::time::Duration;
 
 use chains_core::{Digest, Result};
+use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// As it appears in `reportingController`.
 const CONTROLLER: &str = "chains.tekton.dev/controller";
-/// The API server refuses longer notes: `noteLengthLimit` of `events.k8s.io`.
+/// The API server refuses longer ones where Events are written as they are here.
 const LONGEST_NOTE: usize = 1024;
 /// Room for the name of the object within the 253 characters of an Event's name.
 const LONGEST_NAME: usize = 200;
@@ -81,7 +81,7 @@ impl Events {
         if let Err(refused) = self.queue.try_send(Message::Tell(event))
             && let Message::Tell(event) = refused.into_inner()
         {
-            let (about, note) = (event.regarding.unwrap_or_default(), event.note);
+            let (about, note) = (event.involved_object, event.message);
             let (namespace, name) = (about.namespace, about.name);
             tracing::warn!(namespace, name, reason, note, "an Event was dropped: too many wait");
         }
@@ -110,7 +110,7 @@ impl Told {
         let text = |field: Option<String>| field.unwrap_or_default();
         messages
             .filter_map(|message| match message {
-                Message::Tell(event) => Some((text(event.reason), text(event.note))),
+                Message::Tell(event) => Some((text(event.reason), text(event.message))),
                 Message::Flush(_) => None,
             })
             .collect()
@@ -129,10 +129,10 @@ fn event(kind: &'static str, about: ObjectReference, reason: &str, note: String)
         },
         action: Some(reason.to_owned()),
         event_time: Some(MicroTime(Timestamp::now())),
-        note: Some(note),
+        message: Some(note),
         reason: Some(reason.to_owned()),
-        regarding: Some(about),
-        reporting_controller: Some(CONTROLLER.to_owned()),
+        involved_object: about,
+        reporting_component: Some(CONTROLLER.to_owned()),
         type_: Some(kind.to_owned()),
         ..Event::default()
     }
@@ -177,7 +177,7 @@ async fn publish_all(client: Client, instance: String, mut waiting: mpsc::Receiv
         match publish(&client, &event).await {
             Ok(()) => refused = false,
             Err(error) => {
-                let (error, note) = (error.report(), event.note.unwrap_or_default());
+                let (error, note) = (error.report(), event.message.unwrap_or_default());
                 if refused {
                     tracing::debug!(error, note, "an Event could not be published");
                 } else {

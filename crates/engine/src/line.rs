@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chains_core::{
-    Digest, Entry, Error, ErrorKind, Payload, Progress, Record, RecordKey, Result, RunKind, Signed, Store,
-    Target, TargetProgress, annotations,
+    Digest, Entry, Error, ErrorKind, Payload, Progress, Record, RecordKey, Result, RunKind, Signed,
+    Store, Target, TargetProgress, annotations,
 };
 use chains_tekton::Run;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::conclude;
 use crate::plan::{LogMode, LogRoute, Plan, Route};
@@ -60,13 +62,24 @@ impl Engine {
     /// Never fails as a whole: the report tells what came of each target.
     /// Nothing is done for a run that is not complete.
     pub async fn process(&self, run: &Run, progress: &Progress) -> Report {
+        self.process_until(run, progress, None).await
+    }
+
+    /// As [`process`](Self::process), and not longer than until the deadline: targets that are not done by then
+    /// failed with [`ErrorKind::Timeout`]. What was signed and logged of them is in the report's progress.
+    pub async fn process_until(
+        &self,
+        run: &Run,
+        progress: &Progress,
+        deadline: Option<Instant>,
+    ) -> Report {
         if !run.is_complete() {
             return conclude::report(run, Vec::new());
         }
         let log = self.plan.log.as_ref().filter(|log| log.applies(run));
         let work: Vec<_> = self
             .enabled(run)
-            .map(|(target, route)| work(run, target, route, log, progress))
+            .map(|(target, route)| work(run, target, route, log, (progress, deadline)))
             .collect();
         let worked = stream::iter(work).buffered(TARGETS_AT_ONCE).collect().await;
         conclude::report(run, worked)
@@ -93,7 +106,7 @@ async fn work(
     target: Target,
     route: &Route,
     log: Option<&LogRoute>,
-    progress: &Progress,
+    (progress, deadline): (&Progress, Option<Instant>),
 ) -> Worked {
     let key = target.record_key(run.reference());
     let mut report = TargetReport {
@@ -109,10 +122,24 @@ async fn work(
         stores: Vec::new(),
     };
     let mut made = None;
-    if let Err(stopped) = advance(run, route, log, progress, &mut report, &mut made).await {
-        report.stopped = Some(stopped);
-    }
+    let advanced = {
+        let span = tracing::info_span!("target", target = %report.key.full);
+        let advance = advance(run, route, log, progress, &mut report, &mut made).instrument(span);
+        match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, advance).await.ok(),
+            None => Some(advance.await),
+        }
+    };
+    report.stopped = match advanced {
+        Some(advanced) => advanced.err(),
+        None => Some((Stage::Store, too_late(&report))),
+    };
     Worked { report, made }
+}
+
+fn too_late(report: &TargetReport) -> Error {
+    let why = format!("working on {}: the time for one attempt is over", report.key.full);
+    Error::new(ErrorKind::Timeout, why)
 }
 
 /// Takes one target as far as it goes; `report` and `made` keep what was reached when a stage fails.

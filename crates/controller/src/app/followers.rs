@@ -1,7 +1,7 @@
 //! Tasks that follow one thing and tell it to another: settings and buckets to the queue and the watches, the
 //! queue's size to the metrics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chains_cluster::{RunApi, Version};
@@ -10,10 +10,10 @@ use chains_core::RunKind;
 use kube::Client;
 use tokio::task::JoinSet;
 
-use crate::ownership::Held;
+use crate::ownership::{Buckets, Held};
 use crate::pause::Backoff;
 use crate::queue::Queue;
-use crate::settings::Settings;
+use crate::settings::{Filters, Settings};
 use crate::telemetry::{Health, Metrics};
 use crate::watching::{Watch, WatchState, Watching, kinds_and_namespaces};
 
@@ -28,6 +28,7 @@ pub(super) struct Followers {
     pub(super) client: Client,
     pub(super) queue: Queue,
     pub(super) settings: Settings,
+    pub(super) filters: Filters,
     pub(super) held: Held,
     pub(super) namespaces: Vec<String>,
     pub(super) buckets: u16,
@@ -71,60 +72,54 @@ impl Followers {
         }
     }
 
-    /// Watches while this replica holds any bucket; begins anew when it gets another, or when the filter lets in
-    /// runs that were passed over before.
+    /// Watches while this replica holds any bucket, and from the first good configuration on; begins anew when it gets
+    /// another bucket, or when the filter lets in runs that were passed over before.
     async fn watches(mut self, states: BTreeMap<RunKind, WatchState>) {
         let version = self.version(&states).await;
         let mut running = JoinSet::new();
-        let mut before = self.held.borrow_and_update().clone();
-        let mut filter = self.filter(Filter { managed_by: BTreeSet::new() });
-        self.queue.hold(before.clone());
-        self.restart(version, &states, &mut running).await;
+        let mut before = Buckets::default();
+        let mut filter = None;
         loop {
-            tokio::select! {
-                changed = self.held.changed() => if changed.is_err() { std::future::pending::<()>().await },
-                changed = self.settings.changed() => if changed.is_err() { std::future::pending::<()>().await },
-            }
             let held = self.held.borrow_and_update().clone();
+            let now = self.filters.borrow_and_update().clone();
             self.queue.hold(held.clone());
-            self.settings.mark_unchanged();
-            let now = self.filter(filter.clone());
-            if !held.without(&before).is_empty()
-                || (held.is_empty() && !before.is_empty())
-                || now != filter
-            {
-                tokio::time::sleep(SETTLE).await;
-                let held = self.held.borrow_and_update().clone();
-                self.queue.hold(held);
-                self.restart(version, &states, &mut running).await;
+            let gained = !held.without(&before).is_empty();
+            if gained || held.is_empty() || now != filter {
+                self.restart(version, &states, &held, now.as_ref(), &mut running).await;
             }
-            before = self.held.borrow().clone();
-            filter = now;
+            (before, filter) = (held, now);
+            let changed = tokio::select! {
+                changed = self.held.changed() => changed,
+                changed = self.filters.changed() => changed,
+            };
+            if changed.is_err() {
+                // Whoever tells it has ended: the process is about to.
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(SETTLE).await;
         }
-    }
-
-    /// The filter in force; while there are no settings, what held `before`.
-    fn filter(&self, before: Filter) -> Filter {
-        self.settings.borrow().as_ref().map_or(before, |active| active.filter.clone())
     }
 
     async fn restart(
         &self,
         version: Version,
         states: &BTreeMap<RunKind, WatchState>,
+        held: &Buckets,
+        filter: Option<&Filter>,
         running: &mut JoinSet<()>,
     ) {
         running.shutdown().await;
-        if self.held.borrow().is_empty() {
-            for state in states.values() {
-                state.idle("other replicas hold all runs");
-            }
+        states.values().for_each(WatchState::clear);
+        let Some(filter) = filter else { return };
+        if held.is_empty() {
+            states.values().for_each(|state| state.idle("other replicas hold all runs"));
             return;
         }
         for (kind, namespace) in kinds_and_namespaces(&self.namespaces) {
             let watching = Watching {
                 queue: self.queue.clone(),
                 settings: self.settings.clone(),
+                filter: filter.clone(),
                 buckets: self.buckets,
             };
             let Some(state) = states.get(&kind) else { continue };

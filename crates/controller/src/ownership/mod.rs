@@ -151,6 +151,11 @@ impl Handle {
         self.fence.clone()
     }
 
+    /// Ends when the task ends by itself, which is a fault.
+    pub(crate) async fn ended(&mut self) -> Result<(), tokio::task::JoinError> {
+        (&mut self.task).await
+    }
+
     /// Gives everything up and leaves: drains for most of `within`, then aborts what is still in hand, deletes the
     /// member Lease and releases the buckets, so that others take over at once. Renewals go on meanwhile.
     pub(crate) async fn shutdown(self, within: Duration) {

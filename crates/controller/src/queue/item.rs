@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::ownership::Bucket;
 use crate::watching::Todo;
+use crate::work::Verdict;
 
 /// Which run.
 #[derive(Debug, Clone)]
@@ -99,6 +100,10 @@ pub(crate) struct Item {
     pub(crate) give_up: Option<Instant>,
     /// How many attempts in this process ended with "later".
     pub(crate) waits: u32,
+    /// How many retries failed of a run that is gone: there is no annotation to keep it.
+    pub(crate) retries: Option<u32>,
+    /// What came of an attempt, where the write on the run is all that is left to do.
+    pub(crate) verdict: Option<Arc<Verdict>>,
     /// Since when it waits for its children.
     pub(crate) waiting_since: Option<Instant>,
 }
@@ -108,9 +113,10 @@ impl Item {
         Rank { lane: self.lane, newest: Reverse(self.when), arrival }
     }
 
-    /// How many bytes of JSON it holds.
+    /// How many bytes it holds.
     pub(crate) fn bytes(&self) -> usize {
-        self.json.as_ref().map_or(0, |json| json.get().len())
+        let verdict = self.verdict.as_ref().map_or(0, |verdict| verdict.bytes());
+        self.json.as_ref().map_or(0, |json| json.get().len()) + verdict
     }
 
     /// Whether the object has to be kept, because it cannot be read again.

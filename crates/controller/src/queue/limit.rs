@@ -118,6 +118,12 @@ impl Limit {
         }
     }
 
+    /// A run ended that says nothing about the time: a finalizer, or one that is tried again later.
+    pub(super) fn put_off(&mut self, now: Instant) {
+        self.last_end = Some(now);
+        self.window.skip = self.window.skip.saturating_sub(1);
+    }
+
     /// Draws the conclusions from a window, and begins the next.
     fn turn(&mut self, in_hand: usize, now: Instant) {
         let window =

@@ -1,6 +1,7 @@
 //! The queue's books: what waits, for what, and what is in hand.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -12,6 +13,11 @@ use super::item::{Item, Key, Lane, Rank};
 use super::limit::Limit;
 use crate::ownership::Buckets;
 use crate::watching::Todo;
+
+/// How many bytes of runs that are gone may wait.
+const MOST_GONE: usize = 16 * 1024 * 1024;
+/// How many that wait are looked at for one that may be taken.
+const SEARCHED: usize = 10_000;
 
 /// How the work on a run ended.
 #[derive(Debug)]
@@ -67,6 +73,11 @@ pub(super) struct State {
     with_object: BTreeSet<Rank>,
     bytes: usize,
     most_bytes: usize,
+    /// Bytes of those that cannot be read again.
+    gone_bytes: usize,
+    most_at_once: usize,
+    /// How many of each namespace are in hand.
+    by_namespace: HashMap<Arc<str>, usize>,
     in_hand: HashMap<Key, InHand>,
     finished: Finished,
     limit: Limit,
@@ -85,6 +96,9 @@ impl State {
             with_object: BTreeSet::new(),
             bytes: 0,
             most_bytes: bounds.bytes,
+            gone_bytes: 0,
+            most_at_once: bounds.concurrency,
+            by_namespace: HashMap::new(),
             in_hand: HashMap::new(),
             finished: Finished::default(),
             limit: Limit::new(bounds.concurrency),
@@ -130,25 +144,32 @@ impl State {
         };
         let limit = self.limit.get();
         let room = match rank.lane {
-            Lane::Fresh => limit + self.limit.reserve(),
-            Lane::Finalizer | Lane::Backlog | Lane::Tidying => limit,
+            Lane::Fresh | Lane::Finalizer => limit + self.limit.reserve(),
+            Lane::Backlog | Lane::Tidying => limit,
         };
         if self.in_hand.len() >= room {
             let again = self.limit.blocked(now);
             return (None, Some(next_due.map_or(again, |due| due.min(again))));
         }
         let item = self.remove(&key);
+        *self.by_namespace.entry(Arc::clone(&key.namespace)).or_default() += 1;
         self.in_hand.insert(key, InHand::default());
         (item, None)
     }
 
     /// The first that may be taken, whatever the limit: while nothing can be signed, only the finalizers.
+    ///
+    /// No namespace gets all places, so that whoever fills them with runs that hang does not stop the others.
     fn first_allowed(&self) -> Option<(&Rank, &Key)> {
-        if self.signing {
-            return self.ready.first_key_value();
-        }
-        let next = self.ready.range(Rank::first_of(Lane::Finalizer)..).next();
-        next.filter(|(rank, _)| rank.lane == Lane::Finalizer)
+        let share = (self.most_at_once - self.most_at_once / 4).max(1);
+        let in_hand = |key: &Key| self.by_namespace.get(&key.namespace).copied().unwrap_or(0);
+        let (from, to) = if self.signing {
+            (Lane::Fresh, Lane::Tidying)
+        } else {
+            (Lane::Finalizer, Lane::Finalizer)
+        };
+        let allowed = self.ready.range(Rank::first_of(from)..).take(SEARCHED);
+        allowed.take_while(|(rank, _)| rank.lane <= to).find(|(_, key)| in_hand(key) < share)
     }
 
     pub(super) fn started(&mut self, key: &Key, handle: AbortHandle) {
@@ -161,8 +182,10 @@ impl State {
 
     pub(super) fn done(&mut self, key: &Key, done: Done, took: Option<Duration>, now: Instant) {
         let Some(in_hand) = self.in_hand.remove(key) else { return };
-        if let Some(took) = took {
-            self.limit.ended(took, self.in_hand.len(), now);
+        self.left(key);
+        match took {
+            Some(took) => self.limit.ended(took, self.in_hand.len(), now),
+            None => self.limit.put_off(now),
         }
         if let Done::Finished(Some(upto)) = done {
             self.finished.add(key, upto);
@@ -226,13 +249,24 @@ impl State {
 
     /// Stops what is in hand of these buckets; a task that is stopped says nothing more.
     pub(super) fn abort(&mut self, lost: &Buckets) {
-        self.in_hand.retain(|key, in_hand| {
-            let lost = lost.contains(key.bucket);
-            if let (true, Some(handle)) = (lost, &in_hand.handle) {
+        let keys: Vec<Key> =
+            self.in_hand.keys().filter(|key| lost.contains(key.bucket)).cloned().collect();
+        for key in keys {
+            if let Some(handle) = self.in_hand.remove(&key).and_then(|in_hand| in_hand.handle) {
                 handle.abort();
             }
-            !lost
-        });
+            self.left(&key);
+        }
+    }
+
+    /// One less of its namespace is in hand.
+    fn left(&mut self, key: &Key) {
+        if let Some(count) = self.by_namespace.get_mut(&key.namespace) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_namespace.remove(&key.namespace);
+            }
+        }
     }
 
     pub(super) fn in_hand(&self) -> impl Iterator<Item = &Key> {
@@ -265,20 +299,29 @@ impl State {
 
     fn insert(&mut self, mut item: Item, now: Instant) {
         self.arrivals += 1;
+        if item.is_only_copy() && self.gone_bytes + item.bytes() > MOST_GONE {
+            let Key { namespace, name, .. } = &item.key;
+            tracing::error!(run = %format_args!("{namespace}/{name}"), "deleted before it was signed, and no room to keep it");
+            return;
+        }
+        if self.bytes + item.bytes() > self.most_bytes {
+            // It has to be done once more then.
+            item.verdict = None;
+        }
         let due = self.due(&mut item, now);
         if let Some(at) = due {
             // It is read again when its time comes, unless that cannot be.
             if !item.is_only_copy() {
                 item.json = None;
             }
-            self.bytes += item.bytes();
+            self.count(&item);
             self.delayed.insert((at, self.arrivals), item.key.clone());
             let place = Place::Delayed(at, self.arrivals);
             self.waiting.insert(item.key.clone(), Waiting { item, place });
             return;
         }
         let rank = item.rank(self.arrivals);
-        self.bytes += item.bytes();
+        self.count(&item);
         if item.json.is_some() && !item.is_only_copy() {
             self.with_object.insert(rank);
         }
@@ -286,6 +329,14 @@ impl State {
         *self.by_lane.entry(rank.lane).or_default() += 1;
         self.waiting.insert(item.key.clone(), Waiting { item, place: Place::Ready(rank) });
         self.shed();
+    }
+
+    fn count(&mut self, item: &Item) {
+        *self.bytes_of(item) += item.bytes();
+    }
+
+    const fn bytes_of(&mut self, item: &Item) -> &mut usize {
+        if item.is_only_copy() { &mut self.gone_bytes } else { &mut self.bytes }
     }
 
     /// When it may be taken, where that is not at once.
@@ -310,12 +361,13 @@ impl State {
             };
             self.bytes -= waiting.item.bytes();
             waiting.item.json = None;
+            self.bytes += waiting.item.bytes();
         }
     }
 
     fn remove(&mut self, key: &Key) -> Option<Item> {
         let Waiting { item, place } = self.waiting.remove(key)?;
-        self.bytes -= item.bytes();
+        *self.bytes_of(&item) -= item.bytes();
         match place {
             Place::Ready(rank) => {
                 self.ready.remove(&rank);
@@ -339,7 +391,6 @@ fn merged(old: Item, new: &Item) -> Item {
     if stale && !new.gone {
         return old;
     }
-    let (waits, waiting_since) = (old.waits, old.waiting_since);
     let lane = if new.todo == old.todo { old.lane.min(new.lane) } else { new.lane };
     if old.gone {
         return old;
@@ -349,5 +400,13 @@ fn merged(old: Item, new: &Item) -> Item {
         (1.., Some(old), None) => Some(old),
         (_, _, new) => new,
     };
-    Item { waits, waiting_since, lane, not_before, ..new.clone() }
+    Item {
+        waits: old.waits,
+        retries: old.retries,
+        verdict: old.verdict,
+        waiting_since: old.waiting_since,
+        lane,
+        not_before,
+        ..new.clone()
+    }
 }

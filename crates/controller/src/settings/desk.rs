@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chains_config::{Config, X509Key};
+use chains_config::{Config, Filter, X509Key};
 use chains_engine::Engine;
 use chains_signer_x509::X509Signer;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -25,6 +25,7 @@ pub(super) struct Desk {
     client: Client,
     options: Options,
     settings: watch::Sender<Option<Arc<Active>>>,
+    filter: watch::Sender<Option<Filter>>,
     configuration_news: ConfigurationNews,
     key_news: KeyNews,
     /// The last configuration without faults.
@@ -51,6 +52,7 @@ impl Desk {
         events: Events,
         health: &Health,
         settings: watch::Sender<Option<Arc<Active>>>,
+        filter: watch::Sender<Option<Filter>>,
     ) -> Self {
         let configuration_news = ConfigurationNews::new(&options, events.clone(), health);
         let key_news = KeyNews::new(&options, events, health);
@@ -58,6 +60,7 @@ impl Desk {
             client,
             options,
             settings,
+            filter,
             configuration_news,
             key_news,
             accepted: None,
@@ -124,6 +127,11 @@ impl Desk {
         if self.key.as_ref().map(|watched| &watched.place) != place.as_ref() {
             self.key = place.map(|place| Watched::new(&self.client, place));
         }
+        self.filter.send_if_modified(|filter| {
+            let changed = filter.as_ref() != Some(&config.filter);
+            *filter = Some(config.filter.clone());
+            changed
+        });
         self.accepted = Some(config);
         self.settle();
     }

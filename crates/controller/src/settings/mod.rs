@@ -60,6 +60,10 @@ pub(crate) struct Active {
 /// What is in force now; `None` while nothing can be signed: there is no configuration yet, or no key.
 pub(crate) type Settings = watch::Receiver<Option<Arc<Active>>>;
 
+/// Which runs are looked at, as the last good configuration says, whether there is a key or not; `None` until there
+/// was one.
+pub(crate) type Filters = watch::Receiver<Option<Filter>>;
+
 /// Where settings come from, and what goes into the engines besides.
 pub(crate) struct Options {
     /// The namespace of the ConfigMaps.
@@ -106,14 +110,15 @@ pub(crate) fn start(
     events: Events,
     health: &Health,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> (Settings, JoinHandle<()>) {
+) -> (Settings, Filters, JoinHandle<()>) {
     let (settings, receiver) = watch::channel(None);
-    let desk = Desk::new(client, options, events, health, settings);
+    let (filter, filters) = watch::channel(None);
+    let desk = Desk::new(client, options, events, health, settings, filter);
     let task = tokio::spawn(async move {
         tokio::select! {
             () = stop => {}
             () = desk.run() => {}
         }
     });
-    (receiver, task)
+    (receiver, filters, task)
 }

@@ -27,9 +27,14 @@ impl WatchState {
         self.set(place, Some(why));
     }
 
+    /// The watches begin anew: what was told before no longer counts.
+    pub(crate) fn clear(&self) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// No place is watched now, and why that is well.
     pub(crate) fn idle(&self, why: &str) {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.clear();
         self.part.ok(why);
     }
 

@@ -1,6 +1,5 @@
 //! The watches: one for each kind of run, and for each namespace where only some are looked at.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chains_cluster::{RunApi, Version};
@@ -23,7 +22,9 @@ use crate::settings::Settings;
 /// How long one watch request lasts. A connection that died without a word is noticed a little later.
 const REQUEST_SECONDS: u32 = 240;
 /// How many objects a page has where the API server does not stream lists: few, as all of a page are in memory.
-const PAGE: u32 = 50;
+const PAGE: u32 = 10;
+/// After how many failed requests in a row a watch counts as broken.
+const TOLD_AFTER: u32 = 3;
 /// How long a deletion waits for a first configuration.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -32,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub(crate) struct Watching {
     pub(crate) queue: Queue,
     pub(crate) settings: Settings,
+    /// Which of them are looked at.
+    pub(crate) filter: Filter,
     /// How many buckets the runs are parted into.
     pub(crate) buckets: u16,
 }
@@ -44,6 +47,8 @@ pub(crate) struct Watch {
     watching: Watching,
     state: WatchState,
     streaming: bool,
+    /// How many requests failed since one was answered.
+    failures: u32,
 }
 
 impl Watch {
@@ -54,7 +59,7 @@ impl Watch {
         watching: Watching,
         state: WatchState,
     ) -> Self {
-        Self { client, api, namespace, watching, state, streaming: true }
+        Self { client, api, namespace, watching, state, streaming: true, failures: 0 }
     }
 
     /// Watches for ever: what goes wrong is told to health, and tried again.
@@ -74,6 +79,7 @@ impl Watch {
                 Ok(Some(event)) => {
                     if matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_)) {
                         backoff.reset();
+                        self.failures = 0;
                     }
                     self.event(event);
                 }
@@ -112,8 +118,14 @@ impl Watch {
                 self.seen(seen, Lane::Backlog);
             }
             Event::InitDone => self.state.ok(self.place()),
-            Event::Apply(seen) => self.seen(seen, Lane::Fresh),
-            Event::Delete(seen) => self.gone(seen),
+            Event::Apply(seen) => {
+                self.state.ok(self.place());
+                self.seen(seen, Lane::Fresh);
+            }
+            Event::Delete(seen) => {
+                self.state.ok(self.place());
+                self.gone(seen);
+            }
         }
     }
 
@@ -140,10 +152,7 @@ impl Watch {
     }
 
     fn triage(&self, seen: &Seen) -> Todo {
-        match &*self.watching.settings.borrow() {
-            Some(active) => triage(self.api.kind, &seen.glance, &active.filter),
-            None => triage(self.api.kind, &seen.glance, &Filter { managed_by: BTreeSet::new() }),
-        }
+        triage(self.api.kind, &seen.glance, &self.watching.filter)
     }
 
     fn key(&self, seen: &Seen) -> Key {
@@ -166,13 +175,14 @@ impl Watch {
             Todo::Release if glance.deleting.is_none() => Lane::Tidying,
             Todo::Guard | Todo::Release | Todo::Nothing => Lane::Finalizer,
         };
-        let patience = self.patience();
+        let (patience, now) = (self.patience(), Timestamp::now());
         let sign = todo == Todo::Sign;
         Item {
             key,
             todo,
             lane,
-            when: glance.completed_at.unwrap_or_else(Timestamp::now),
+            // Whoever may write the status could be first for ever with a time to come.
+            when: glance.completed_at.map_or(now, |at| at.min(now)),
             version: glance.resource_version.parse().ok(),
             gone,
             not_before: glance.next_attempt.filter(|_| sign).map(|at| instant(at, patience)),
@@ -181,6 +191,8 @@ impl Watch {
                 .filter(|_| sign)
                 .map(|since| instant(since + patience, patience)),
             waits: 0,
+            retries: None,
+            verdict: None,
             waiting_since: None,
             json: sign.then_some(seen.json),
         }
@@ -213,7 +225,11 @@ impl Watch {
             _ => format!("{what}: {}", chain(error)),
         };
         tracing::warn!(kind = %self.api.kind, namespace = self.place(), "{why}");
-        self.state.waiting(self.place(), why);
+        self.failures += 1;
+        // A watch that broke goes on where it broke, and says nothing while nothing happens.
+        if self.failures >= TOLD_AFTER || status.is_some() {
+            self.state.waiting(self.place(), why);
+        }
         anew
     }
 

@@ -25,6 +25,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Of what was written only the metadata is sent back.
 const METADATA_ONLY: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+/// How many children are read at once.
+const CHILDREN_PAGE: u32 = 250;
 const PIPELINE_RUN_LABEL: &str = "tekton.dev/pipelineRun";
 
 /// The runs of the API server.
@@ -54,7 +56,22 @@ struct WrittenMetadata {
 #[derive(Deserialize)]
 struct List {
     #[serde(default)]
+    metadata: ListMetadata,
+    #[serde(default)]
     items: Vec<Box<RawValue>>,
+}
+
+#[derive(Default, Deserialize)]
+struct ListMetadata {
+    #[serde(default, rename = "continue")]
+    next: String,
+}
+
+/// A page of a list.
+pub(crate) struct Page {
+    pub(crate) items: Vec<Box<RawValue>>,
+    /// How to get the next one.
+    pub(crate) next: Option<String>,
 }
 
 impl Runs {
@@ -70,15 +87,20 @@ impl Runs {
         timed(what, self.client.request(request)).await
     }
 
-    /// Lists the TaskRuns of a PipelineRun, as JSON, by the label that Tekton gives them.
-    pub(crate) async fn children(&self, key: &Key) -> Result<Vec<Box<RawValue>>> {
+    /// Lists TaskRuns of a PipelineRun, as JSON, by the label that Tekton gives them: so many at once that one page
+    /// is all for nearly every PipelineRun.
+    pub(crate) async fn children(&self, key: &Key, page: Option<&str>) -> Result<Page> {
         let what = || format!("listing the TaskRuns of {}", described(key));
         let api = chains_cluster::RunApi { kind: RunKind::TaskRun, ..key.api };
-        let params = ListParams::default().labels(&format!("{PIPELINE_RUN_LABEL}={}", key.name));
+        let mut params = ListParams::default()
+            .labels(&format!("{PIPELINE_RUN_LABEL}={}", key.name))
+            .limit(CHILDREN_PAGE);
+        params.continue_token = page.map(str::to_owned);
         let request = Request::new(api.path(Some(&key.namespace))).list(&params);
         let request = request.map_err(|e| error(what(), kube::Error::BuildRequest(e)))?;
         let list: List = timed(what, self.client.request(request)).await?;
-        Ok(list.items)
+        let next = Some(list.metadata.next).filter(|next| !next.is_empty());
+        Ok(Page { items: list.items, next })
     }
 
     /// Puts the finalizer on, by server-side apply; answers the new resource version.

@@ -1,8 +1,8 @@
 //! The TaskRuns of a PipelineRun, and what is told of those that cannot be looked into.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use chains_core::{Result, RunKind};
+use chains_core::{ErrorKind, Result, RunKind};
 use chains_tekton::{Missing, MissingChild, Run};
 use serde::Deserialize;
 
@@ -11,6 +11,8 @@ use crate::queue::Key;
 
 /// How much an annotation tells of children that were left out, in bytes.
 const TOLD: usize = 2048;
+/// How large all children may be together.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// A PipelineRun with its TaskRuns.
 pub(super) struct Family {
@@ -29,6 +31,40 @@ struct Name {
     name: String,
 }
 
+/// What was found of the children that a PipelineRun names. Anybody may give any TaskRun its label.
+struct Gathered {
+    wanted: HashSet<String>,
+    bytes: usize,
+    children: Vec<Run>,
+    unreadable: HashMap<String, String>,
+}
+
+impl Gathered {
+    fn of(run: &Run) -> Self {
+        let wanted = run.child_references().map(|child| child.name.to_owned()).collect();
+        Self { wanted, bytes: 0, children: Vec::new(), unreadable: HashMap::new() }
+    }
+
+    fn add(&mut self, json: &str) {
+        let Ok(Named { metadata: Name { name } }) = serde_json::from_str(json) else { return };
+        if !self.wanted.contains(&name) {
+            return;
+        }
+        self.bytes += json.len();
+        if self.bytes > MOST_BYTES {
+            let why = format!("all TaskRuns together have more than {MOST_BYTES} bytes");
+            self.unreadable.insert(name, why);
+            return;
+        }
+        match Run::from_json(json.as_bytes()) {
+            Ok(child) => self.children.push(child),
+            Err(error) => {
+                self.unreadable.insert(name, error.report());
+            }
+        }
+    }
+}
+
 impl Family {
     /// A run without its children.
     pub(super) fn alone(run: Run) -> Self {
@@ -42,19 +78,27 @@ impl Family {
         if run.kind() != RunKind::PipelineRun || run.child_references().len() == 0 {
             return Ok(Self::alone(run));
         }
-        let mut children = Vec::new();
-        let mut unreadable = HashMap::new();
-        for json in runs.children(key).await? {
-            match Run::from_json(json.get().as_bytes()) {
-                Ok(child) => children.push(child),
-                Err(error) => {
-                    if let Ok(named) = serde_json::from_str::<Named>(json.get()) {
-                        unreadable.insert(named.metadata.name, error.report());
-                    }
+        let mut gathered = Gathered::of(&run);
+        let mut next = None;
+        loop {
+            let page = match runs.children(key, next.as_deref()).await {
+                Ok(page) => page,
+                // A name that is no label: nothing can be found by it.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) =>
+                {
+                    tracing::warn!(error = %error.report(), "the TaskRuns are left out");
+                    break;
                 }
+                Err(error) => return Err(error),
+            };
+            page.items.iter().for_each(|json| gathered.add(json.get()));
+            next = page.next;
+            if next.is_none() {
+                break;
             }
         }
-        Ok(Self { run: run.with_children(children), unreadable })
+        Ok(Self { run: run.with_children(gathered.children), unreadable: gathered.unreadable })
     }
 
     /// Whether a TaskRun of it is not over yet.

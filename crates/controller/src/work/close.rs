@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chains_core::{ErrorKind, Result, annotations};
+use chains_core::{Error, ErrorKind, Result, annotations};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::api::Runs;
 use crate::ownership::Fence;
@@ -14,13 +15,13 @@ use crate::watching::{Glance, Mark};
 
 /// What is to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// Annotations to set.
-    pub(super) set: BTreeMap<String, String>,
+    pub(crate) set: BTreeMap<String, String>,
     /// Annotations to take off.
-    pub(super) unset: Vec<&'static str>,
+    pub(crate) unset: Vec<&'static str>,
     /// Whether our finalizers are to be taken off.
-    pub(super) release: bool,
+    pub(crate) release: bool,
 }
 
 /// How the write ended.
@@ -35,6 +36,11 @@ pub(super) enum Written {
 }
 
 impl Change {
+    /// How many bytes it adds.
+    pub(super) fn size(&self) -> usize {
+        annotations::size(&self.set)
+    }
+
     /// The merge patch for the run as it is known. The API server refuses it where the run has changed since: a
     /// list of finalizers is replaced as a whole, and one that another writer put on would be lost.
     fn patch(&self, key: &Key, run: &Glance) -> Value {
@@ -62,40 +68,35 @@ pub(super) struct Desk<'a> {
     pub(super) key: &'a Key,
 }
 
-/// Writes, for as long as it takes: on a fresh read where somebody else wrote in between, again where the API server
-/// does not answer. What was signed and stored would have to be done again otherwise.
+/// Writes: on a fresh read where somebody else wrote in between, again where the API server does not answer. What was
+/// signed and stored would have to be done again otherwise.
+///
+/// # Errors
+/// Where the API server refuses, and where it took too long.
 pub(super) async fn write(desk: Desk<'_>, seen: &Glance, mut change: Change) -> Result<Written> {
-    let Desk { runs, fence, key } = desk;
-    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(3));
+    let key = desk.key;
+    let mut patience = Patience::new();
     let mut fresh: Option<Glance> = None;
     loop {
         let run = fresh.as_ref().unwrap_or(seen);
-        if !fence.allows(key.bucket) {
+        if !desk.fence.allows(key.bucket) {
             // Another replica works on it, or will in a moment.
             return Ok(Written::Overtaken(None));
         }
-        let error = match runs.merge(key, change.patch(key, run)).await {
+        match desk.runs.merge(key, change.patch(key, run)).await {
             Ok(version) => return Ok(Written::Done(version)),
-            Err(error) => error,
-        };
-        match error.kind() {
-            ErrorKind::NotFound => return Ok(Written::Gone),
-            ErrorKind::Conflict => {}
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Throttled => {
-                tracing::warn!(error = %error.report(), "the API server did not take the write, trying again");
-                tokio::time::sleep(backoff.next()).await;
-            }
-            _ => return Err(error),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Written::Gone),
+            Err(error) => patience.bear(error).await?,
         }
-        // A write without an answer may have been taken all the same.
-        let now = match reread(runs, key, &mut backoff).await? {
-            Some(now) => now,
-            None => return Ok(Written::Gone),
+        let Some(now) = reread(desk.runs, key, &mut patience).await? else {
+            return Ok(Written::Gone);
         };
         if now.mark != Mark::None && seen.mark == Mark::None {
             let version = now.resource_version.parse().ok();
             if !(change.release && now.is_held(key.api.kind)) {
-                return Ok(Written::Overtaken(version));
+                // A write without an answer may have been taken all the same.
+                let ours = patience.unanswered;
+                return Ok(if ours { Written::Done(version) } else { Written::Overtaken(version) });
             }
             change = Change { release: true, ..Change::default() };
         }
@@ -104,18 +105,55 @@ pub(super) async fn write(desk: Desk<'_>, seen: &Glance, mut change: Change) -> 
     }
 }
 
+/// How long and how often a write is tried.
+struct Patience {
+    began: Instant,
+    backoff: Backoff,
+    conflicts: u32,
+    /// Whether the API server did not say what became of a write.
+    unanswered: bool,
+}
+
+impl Patience {
+    /// A run that others write on without end, and an API server that is away for long, are come back to later.
+    const LONGEST: Duration = Duration::from_secs(60);
+
+    fn new() -> Self {
+        let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(3));
+        Self { began: Instant::now(), backoff, conflicts: 0, unanswered: false }
+    }
+
+    /// Waits before another try, or gives the error back where there is to be none.
+    async fn bear(&mut self, error: Error) -> Result<()> {
+        match error.kind() {
+            // The first conflict is nobody's fault.
+            ErrorKind::Conflict if self.conflicts == 0 => {
+                self.conflicts += 1;
+                return Ok(());
+            }
+            ErrorKind::Conflict => self.conflicts += 1,
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Throttled => {
+                self.unanswered = true;
+                tracing::warn!(error = %error.report(), "the API server does not answer, trying again");
+            }
+            _ => return Err(error),
+        }
+        if self.began.elapsed() > Self::LONGEST {
+            return Err(error);
+        }
+        tokio::time::sleep(self.backoff.next()).await;
+        Ok(())
+    }
+}
+
 /// The run as it is now; `None` where it is gone, or another has its name.
-async fn reread(runs: &Runs, key: &Key, backoff: &mut Backoff) -> Result<Option<Glance>> {
+async fn reread(runs: &Runs, key: &Key, patience: &mut Patience) -> Result<Option<Glance>> {
     loop {
         match runs.get(key).await {
             Ok(seen) if seen.glance.uid == key.uid => return Ok(Some(seen.glance)),
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(error = %error.report(), "the API server does not answer, trying again");
-                tokio::time::sleep(backoff.next()).await;
-            }
-            Err(error) => return Err(error),
+            Err(error) => patience.bear(error).await?,
         }
     }
 }

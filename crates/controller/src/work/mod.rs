@@ -4,6 +4,7 @@ mod api;
 mod attempt;
 mod children;
 mod close;
+mod conclude;
 mod dispatch;
 mod outcome;
 
@@ -16,6 +17,7 @@ use crate::telemetry::Metrics;
 
 pub(crate) use api::Runs;
 pub(crate) use dispatch::dispatch;
+pub(crate) use outcome::Verdict;
 
 /// What the work on a run needs.
 #[derive(Debug, Clone)]

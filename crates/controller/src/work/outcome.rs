@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chains_core::annotations;
-use chains_engine::Report;
+use chains_core::{ErrorKind, annotations};
+use chains_engine::{Failure, Report};
 use jiff::{Timestamp, Unit};
 
 use super::close::Change;
@@ -11,14 +11,68 @@ use crate::settings::Retry;
 
 /// How long a reason may be, in bytes.
 const REASON: usize = 1024;
+/// How long it may be where there is little room.
+const SHORT_REASON: usize = 128;
+
+/// What came of an attempt: decided, and yet to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Verdict {
+    pub(super) next: Next,
+    pub(super) change: Change,
+    /// Everything that went wrong, in words.
+    pub(super) why: String,
+    /// Children that the provenance does not cover, in words.
+    pub(super) left_out: Option<String>,
+}
+
+impl Verdict {
+    /// Everything that came of it.
+    pub(super) fn of(report: &Report, next: Next, left_out: Option<String>) -> Self {
+        let why = reason(report);
+        let change = change(report, &next, left_out.clone(), &why);
+        Self { next, change, why, left_out }
+    }
+
+    /// Nothing can be made of the run, now or later.
+    pub(super) fn hopeless(why: String) -> Self {
+        let mut change = Change { release: true, ..Change::default() };
+        tell(&mut change, &Next::Failed, &why);
+        Self { next: Next::Failed, change, why, left_out: None }
+    }
+
+    /// What is written where the API server does not take the whole: less and less, and at the end only what makes
+    /// the run smaller.
+    pub(super) fn at_least(why: &str) -> [Change; 3] {
+        let mark = |why: Option<&str>| {
+            let mut change = Change { release: true, ..Change::default() };
+            change.set.insert(annotations::SIGNED.to_owned(), "failed".to_owned());
+            if let Some(why) = why {
+                change.set.insert(annotations::REASON.to_owned(), cut(why, SHORT_REASON));
+            }
+            // Its own room is taken first.
+            change.unset.extend([
+                annotations::PROGRESS,
+                annotations::NEXT_ATTEMPT,
+                annotations::RETRIES,
+            ]);
+            change
+        };
+        [mark(Some(why)), mark(None), Change { release: true, ..Change::default() }]
+    }
+
+    /// How many bytes it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.change.size() + self.why.len() + self.left_out.as_ref().map_or(0, String::len)
+    }
+}
 
 /// What comes after an attempt.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
     /// Everything is done.
     Signed,
     /// It is tried again after the pause; so many retries have failed by then.
-    Again { retries: u32, pause: Duration },
+    Again { retries: u32, pause: Duration, cause: ErrorKind },
     /// It failed for good.
     Failed,
 }
@@ -28,21 +82,33 @@ pub(super) fn next(report: &Report, retries: Option<u32>, retry: &Retry) -> Next
     if report.is_done() {
         return Next::Signed;
     }
-    if report.is_retryable() { again(retries, retry) } else { Next::Failed }
+    match cause(report) {
+        Some(cause) => again(retries, retry, cause),
+        None => Next::Failed,
+    }
+}
+
+/// The first cause that a later attempt may mend. Rights are often given late, or withdrawn for a moment by mistake.
+fn cause(report: &Report) -> Option<ErrorKind> {
+    let mut failures = report.failures();
+    let mends = |failure: &Failure<'_>| {
+        failure.error.is_retryable() || failure.error.kind() == ErrorKind::Unauthorized
+    };
+    failures.find(mends).map(|failure| failure.error.kind())
 }
 
 /// Another attempt, while there are any left.
-pub(super) fn again(retries: Option<u32>, retry: &Retry) -> Next {
+fn again(retries: Option<u32>, retry: &Retry, cause: ErrorKind) -> Next {
     let failed = retries.map_or(0, |retries| retries.saturating_add(1));
     if failed < retry.limit {
-        Next::Again { retries: failed, pause: retry.pause(failed.saturating_add(1)) }
+        Next::Again { retries: failed, pause: retry.pause(failed.saturating_add(1)), cause }
     } else {
         Next::Failed
     }
 }
 
 /// The closing write, or the one that keeps what is done until the next attempt.
-pub(super) fn change(report: &Report, next: &Next, left_out: Option<String>, why: &str) -> Change {
+fn change(report: &Report, next: &Next, left_out: Option<String>, why: &str) -> Change {
     let mut change = Change {
         set: report.annotations(),
         unset: report.obsolete_annotations().collect(),
@@ -60,17 +126,10 @@ pub(super) fn change(report: &Report, next: &Next, left_out: Option<String>, why
     change
 }
 
-/// The write on a run that could not even be read.
-pub(super) fn hopeless(why: &str) -> Change {
-    let mut change = Change { release: true, ..Change::default() };
-    tell(&mut change, &Next::Failed, why);
-    change
-}
-
 fn tell(change: &mut Change, next: &Next, why: &str) {
     match next {
         Next::Signed => return,
-        Next::Again { retries, pause } => {
+        Next::Again { retries, pause, .. } => {
             let at = Timestamp::now() + *pause;
             let at = at.round(Unit::Second).unwrap_or(at);
             change.set.insert(annotations::RETRIES.to_owned(), retries.to_string());
@@ -85,7 +144,7 @@ fn tell(change: &mut Change, next: &Next, why: &str) {
 }
 
 /// Everything that went wrong, in words.
-pub(super) fn reason(report: &Report) -> String {
+fn reason(report: &Report) -> String {
     let each = report.failures().map(|failure| {
         let place = failure.store.map_or_else(
             || failure.stage.as_str().to_owned(),
@@ -115,7 +174,7 @@ mod tests {
         let retry = Retry { limit, total_time: Duration::from_secs(600) };
         let mut retries = None;
         let mut attempts = 1;
-        while let Next::Again { retries: failed, .. } = again(retries, &retry) {
+        while let Next::Again { retries: failed, .. } = again(retries, &retry, ErrorKind::Timeout) {
             retries = Some(failed);
             attempts += 1;
             assert!(attempts < 100);
@@ -133,9 +192,12 @@ mod tests {
     #[test]
     fn what_the_reference_counted_counts() {
         let retry = Retry { limit: 3, total_time: Duration::from_secs(600) };
-        assert!(matches!(again(Some(0), &retry), Next::Again { retries: 1, .. }));
-        assert_eq!(again(Some(2), &retry), Next::Failed);
-        assert_eq!(again(Some(u32::MAX), &retry), Next::Failed);
+        assert!(matches!(
+            again(Some(0), &retry, ErrorKind::Timeout),
+            Next::Again { retries: 1, .. }
+        ));
+        assert_eq!(again(Some(2), &retry, ErrorKind::Timeout), Next::Failed);
+        assert_eq!(again(Some(u32::MAX), &retry, ErrorKind::Timeout), Next::Failed);
     }
 
     #[test]

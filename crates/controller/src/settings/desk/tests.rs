@@ -50,7 +50,7 @@ impl Trial {
         let (events, heard) = Events::for_tests();
         let (sender, settings) = watch::channel(None);
         let (health, client) = (Health::new(), Client::try_from(config).expect("a client"));
-        let desk = Desk::new(client, options, events, &health, sender);
+        let desk = Desk::new(client, options, events, &health, sender, watch::channel(None).0);
         Self { desk, settings, events: heard, health, valid, levels, folder }
     }
 
@@ -293,7 +293,8 @@ async fn it_ends_when_it_is_told_to() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
     let (events, health) = (Events::for_tests().0, Health::new());
-    let (mut settings, task) = super::super::start(desk.client, options, events, &health, stopped);
+    let (mut settings, _, task) =
+        super::super::start(desk.client, options, events, &health, stopped);
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert!(!task.is_finished());
     drop(stop);
