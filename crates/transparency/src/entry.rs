@@ -92,6 +92,9 @@ pub fn verify_entry(
     evidence: Evidence,
 ) -> Result<VerifiedEntry> {
     body::check(&entry.body, &entry.kind, &entry.version, logged)?;
+    if entry.inclusion_proof.is_none() && (evidence == Evidence::Proof || entry.is_rekor_v2()) {
+        return Err(failed("inclusion proof: the entry has none"));
+    }
     let origin = entry.inclusion_proof.as_ref().map_or("", |proof| note::origin(&proof.checkpoint));
     let mut why = None;
     for (log, trusted) in logs.iter().enumerate() {
@@ -99,7 +102,7 @@ pub fn verify_entry(
             continue;
         }
         // A log may be listed twice, with one key after the other.
-        match verify_in(entry, logged, trusted, evidence) {
+        match verify_in(entry, logged, trusted) {
             Ok(integrated_time) => return Ok(VerifiedEntry { log, integrated_time }),
             Err(error) => why = Some(error),
         }
@@ -110,21 +113,16 @@ pub fn verify_entry(
     }))
 }
 
-fn verify_in(
-    entry: &Entry,
-    logged: &Logged<'_>,
-    log: &TrustedLog,
-    evidence: Evidence,
-) -> Result<Option<i64>> {
+fn verify_in(entry: &Entry, logged: &Logged<'_>, log: &TrustedLog) -> Result<Option<i64>> {
     let promised = match &entry.inclusion_promise {
         // Version 2 gives no promise, so what stands here is nothing that it said.
         Some(promise) if !entry.is_rekor_v2() => Some(verify_promise(entry, promise, log)?),
         _ => None,
     };
-    match (&entry.inclusion_proof, evidence) {
-        (Some(proof), _) => verify_proof(entry, proof, log)?,
-        (None, Evidence::PromiseOrProof) if promised.is_some() => {}
-        (None, _) => return Err(failed("inclusion proof: the entry has none")),
+    match &entry.inclusion_proof {
+        Some(proof) => verify_proof(entry, proof, log)?,
+        None if promised.is_some() => {}
+        None => return Err(failed("inclusion promise: the entry has none, and no proof either")),
     }
     if let Some(time) = promised {
         if !log.valid.contains(time) {

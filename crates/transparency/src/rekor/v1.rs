@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chains_core::dsse::Envelope;
-use chains_core::{Digest, Entry, InclusionProof, PublicKey, Result};
+use chains_core::{Digest, Entry, Error, ErrorKind, InclusionProof, PublicKey, Result};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -119,10 +119,11 @@ impl RekorV1 {
         let request = self.http.get(self.service.at(&format!("{ENTRIES}/{uuid}")));
         let answer = http::send(&what, request, MAX_ANSWER).await?;
         if answer.status != StatusCode::OK {
-            // It has been taken in and may not be shown yet.
-            let error = answer.refused(&what);
-            let soon = answer.status == StatusCode::NOT_FOUND;
-            return Err(if soon { error.with_retryable(true) } else { error });
+            if answer.status == StatusCode::NOT_FOUND {
+                let why = "the log has the entry and does not show it yet";
+                return Err(Error::new(ErrorKind::Unavailable, what).with_source(why));
+            }
+            return Err(answer.refused(&what));
         }
         let (uuid, raw) = read(&what, &answer.body)?;
         raw.entry(&self.service, &uuid)

@@ -16,7 +16,7 @@ use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
 use tough::{RepositoryLoader, TargetName};
 
-use self::transport::Cached;
+use self::transport::{Cached, NotReached};
 use super::{SigningConfig, Trust, TrustSource, TrustedRoot};
 use crate::HttpOptions;
 use crate::http::{Http, Service};
@@ -223,14 +223,20 @@ async fn target(repository: &tough::Repository, name: &str) -> Result<Option<Vec
 }
 
 fn fault(error: tough::error::Error) -> Error {
+    use tough::error::Error as E;
     let kind = match &error {
-        tough::error::Error::Transport { .. } => ErrorKind::Unavailable,
-        tough::error::Error::DatastoreCreate { .. }
-        | tough::error::Error::DatastoreInit { .. }
-        | tough::error::Error::DatastoreOpen { .. }
-        | tough::error::Error::DatastoreRemove { .. } => ErrorKind::Configuration,
+        E::DatastoreCreate { .. }
+        | E::DatastoreInit { .. }
+        | E::DatastoreOpen { .. }
+        | E::DatastoreRemove { .. } => ErrorKind::Configuration,
+        error if was_not_reached(error) => ErrorKind::Unavailable,
+        // What is missing, expired, or not what was signed.
         _ => ErrorKind::Verification,
     };
-    // The text of `tough` names its causes itself.
     Error::new(kind, "reading a TUF repository").with_source(chain(&error))
+}
+
+fn was_not_reached(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.into_iter().any(|cause| cause.is::<NotReached>())
 }

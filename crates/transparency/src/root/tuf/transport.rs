@@ -2,6 +2,7 @@
 //!
 //! The copy is trusted for nothing: what comes from it is verified like what comes from the network, its expiry too.
 
+use std::fmt;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,22 @@ use crate::http::{self, Http};
 
 /// No file is larger.
 const MAX_FILE: usize = 10 * 1024 * 1024;
+
+/// Why the repository gave no answer: what tells that apart from an answer that does not verify.
+#[derive(Debug)]
+pub(super) struct NotReached(String);
+
+impl fmt::Display for NotReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotReached {}
+
+fn not_reached(url: &Url, why: String) -> TransportError {
+    TransportError::new_with_cause(TransportErrorKind::Other, url.path(), NotReached(why))
+}
 
 /// A transport for one update.
 #[derive(Debug, Clone)]
@@ -72,7 +89,7 @@ impl Cached {
                 Err(_) => {}
             }
         }
-        Err(TransportError::new_with_cause(TransportErrorKind::Other, url.path(), why))
+        Err(not_reached(url, why))
     }
 
     async fn get(&self, url: &Url) -> Result<Bytes, TransportError> {
@@ -98,10 +115,7 @@ impl Cached {
             status if status >= 500 || status == 429 => {
                 self.fall_back(url, format!("it answered {}", answer.status)).await
             }
-            _ => {
-                let why = format!("it answered {}", answer.status);
-                Err(TransportError::new_with_cause(TransportErrorKind::Other, url.path(), why))
-            }
+            _ => Err(not_reached(url, format!("it answered {}", answer.status))),
         }
     }
 }
