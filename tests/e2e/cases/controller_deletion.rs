@@ -63,8 +63,7 @@ fn while_waiting(scene: &Scene<'_>) -> Result<()> {
     let controller = stage.start()?;
     // With its last finalizer a run goes, and nobody sees what was written on it in the same moment.
     watch.until_all(&names(&runs), |seen| seen.gone)?;
-    let signed = controller.metrics()?.sum("watcher_taskrun_marked_signed_total");
-    ensure!(signed == MANY as f64, "{signed} were signed");
+    controller.until_counted("watcher_taskrun_marked_signed_total", MANY as f64)?;
     for (run, verbs) in by_object(&audit.requests()?, "taskruns") {
         ensure!(verbs == BTreeMap::from([("patch".to_owned(), 1)]), "{run} took {verbs:?}");
     }

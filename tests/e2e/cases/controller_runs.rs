@@ -94,8 +94,7 @@ fn complete(scene: &Scene<'_>) -> Result<()> {
     for (run, verbs) in by_run {
         ensure!(verbs == BTreeMap::from([("patch".to_owned(), 1)]), "{run} took {verbs:?}");
     }
-    let signed = controller.metrics()?.sum("watcher_taskrun_marked_signed_total");
-    ensure!(signed == MANY as f64, "counted {signed}");
+    controller.until_counted("watcher_taskrun_marked_signed_total", MANY as f64)?;
 
     // What is signed costs nothing, also for a controller that sees it for the first time.
     drop(controller);

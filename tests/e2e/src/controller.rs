@@ -183,6 +183,22 @@ impl Controller {
         Ok(Metrics(pairs.collect()))
     }
 
+    /// Waits until a metric, summed over its labels, is `value`: it counts a moment after others see the write.
+    ///
+    /// # Errors
+    /// If that takes longer than a minute; the error holds what it is.
+    pub fn until_counted(&self, metric: &str, value: f64) -> Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            let now = self.metrics()?.sum(metric);
+            if now == value {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{}: {metric} is {now}, not {value}", self.name);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// What it has used.
     ///
     /// # Errors
