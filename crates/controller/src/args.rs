@@ -109,6 +109,28 @@ fn duration(text: &str) -> Result<Duration, String> {
     })
 }
 
+impl Args {
+    /// Reads the command line. Go's programs take their flags with one dash too: so does this.
+    ///
+    /// # Errors
+    /// As [`Parser::try_parse_from`].
+    pub fn from_command_line<T: Into<String>>(
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        Self::try_parse_from(arguments.into_iter().map(|argument| {
+            let argument: String = argument.into();
+            match argument.strip_prefix('-') {
+                Some(name)
+                    if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_lowercase()) =>
+                {
+                    format!("-{argument}")
+                }
+                _ => argument,
+            }
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,27 +166,5 @@ mod tests {
         assert!(Args::try_parse_from(["c", "--lease-duration=0s"]).is_err());
         let args = Args::try_parse_from(["c", "--lease-duration=1m 30s"]).unwrap();
         assert_eq!(args.lease_duration, Duration::from_secs(90));
-    }
-}
-
-impl Args {
-    /// Reads the command line. Go's programs take their flags with one dash too: so does this.
-    ///
-    /// # Errors
-    /// As [`Parser::try_parse_from`].
-    pub fn from_command_line<T: Into<String>>(
-        arguments: impl IntoIterator<Item = T>,
-    ) -> Result<Self, clap::Error> {
-        Self::try_parse_from(arguments.into_iter().map(|argument| {
-            let argument: String = argument.into();
-            match argument.strip_prefix('-') {
-                Some(name)
-                    if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_lowercase()) =>
-                {
-                    format!("-{argument}")
-                }
-                _ => argument,
-            }
-        }))
     }
 }
