@@ -12,6 +12,7 @@ use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
 use crate::fault::failed;
+use crate::time::of_certificate;
 
 /// The hash functions that entries may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,14 +115,11 @@ impl Verifier {
         let certificate = Certificate::from_der(der).map_err(unreadable)?;
         let tbs = certificate.tbs_certificate();
         let spki = tbs.subject_public_key_info().to_der().map_err(unreadable)?;
-        let seconds = |time: &x509_cert::time::Time| {
-            i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
-        };
         let validity = tbs.validity();
         Ok(Self::Certificate {
             der: der.to_vec(),
             key: PublicKey::from_spki_der(&spki)?,
-            valid: (seconds(&validity.not_before), seconds(&validity.not_after)),
+            valid: (of_certificate(validity.not_before), of_certificate(validity.not_after)),
         })
     }
 

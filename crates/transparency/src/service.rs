@@ -330,8 +330,13 @@ impl TransparencyLog for Transparency {
                 .map(|(_, version)| *version),
         };
         self.check_time(&logged, trust, known)?;
+        // Where it is not known yet that the log tells the time, a certificate is not left to chance.
+        let is_needed = match known {
+            Some(version) => version == 2,
+            None => matches!(logged.verifier, Verifier::Certificate { .. }),
+        };
         // The time is told before the entry is made: an entry without a time would be made in vain.
-        let timestamps = self.stamp_all(&logged, trust, known == Some(2)).await?;
+        let timestamps = self.stamp_all(&logged, trust, is_needed).await?;
         let mut entries = self.log_all(&logged, signed, trust).await?.into_iter();
         let Some(first) = entries.next() else {
             return Err(Error::new(ErrorKind::Configuration, "no transparency log is chosen"));

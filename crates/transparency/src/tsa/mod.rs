@@ -1,6 +1,7 @@
 //! RFC 3161: timestamps over signatures, asked for and verified.
 
 mod asn1;
+mod chain;
 mod client;
 mod verify;
 

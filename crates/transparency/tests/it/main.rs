@@ -15,5 +15,6 @@ mod recorded_v2;
 mod roots;
 mod support;
 mod timestamps;
+mod tls;
 #[cfg(feature = "tuf")]
 mod tuf;

@@ -48,15 +48,13 @@ async fn envelopes_and_messages_are_logged_alike() {
     assert_eq!((entry.kind.as_str(), entry.version.as_str()), ("hashedrekord", "0.0.2"));
     assert!(entry.address().ends_with("/api/v2/log/entries?logIndex=3"), "{}", entry.address());
     assert_eq!((entry.integrated_time, entry.inclusion_promise), (None, None), "it tells no time");
-    let asked = answers.asked.lock().unwrap();
-    let sent: Value = serde_json::from_slice(&asked[0].1).unwrap();
+    let sent: Value = serde_json::from_slice(&answers.asked.lock().unwrap()[0].1).unwrap();
     let request = &sent["hashedRekordRequestV002"];
     assert_eq!(request["signature"]["verifier"]["keyDetails"], "PKIX_ECDSA_P256_SHA_256");
     let body: Value = serde_json::from_slice(&entry.body).unwrap();
     let logged = &body["spec"]["hashedRekordV002"];
     assert_eq!(logged["data"]["digest"], request["digest"]);
     assert_eq!(logged["signature"], request["signature"]);
-    drop(asked);
     let entry = append(&created(recorded("v2/message.json")), &message(), options()).await.unwrap();
     assert_eq!(entry.log_index, 4);
 }
