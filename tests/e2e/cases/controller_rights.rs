@@ -8,7 +8,7 @@ use std::{
 use chains_e2e::{
     Case, Result, Scene, bail, case,
     cluster::{self, Request},
-    controller::{NEEDS, Start},
+    controller::{Controller, NEEDS, Start},
     ensure,
     install::{Install, Mount, NAMESPACE, SECRET, deploy},
     registry::{Access, CRANE, Registry, USERS},
@@ -119,7 +119,7 @@ fn lead_everywhere(scene: &Scene<'_>, stage: &Stage<'_>) -> Result<()> {
     conflict(namespace, "taskruns", runs::failed)?;
     conflict(namespace, "pipelineruns", |name| runs::pipeline(name, &[], "x", "sha256:0").run)?;
     // The same Event again is the same object.
-    refused_twice(stage)?;
+    refused_twice(stage, &second)?;
     // Its Leases run out, and another takes them.
     first.kill()?;
     let late = [runs::failed("late-0"), runs::failed("late-1"), runs::failed("late-2")];
@@ -158,18 +158,18 @@ fn conflict(namespace: &Namespace<'_>, plural: &str, run: impl Fn(&str) -> Value
 }
 
 /// Breaks the configuration, mends it, and breaks it again, until an Event was written again.
-fn refused_twice(stage: &Stage<'_>) -> Result<()> {
+fn refused_twice(stage: &Stage<'_>, replica: &Controller) -> Result<()> {
     let audit = stage.install.cluster().audit()?;
     for _ in 0..2 {
-        stage.install.configure(&[("no.such.key", "x")])?;
         let before = audit.requests()?.len();
+        stage.install.configure(&[("no.such.key", "x")])?;
         let deadline = Instant::now() + Duration::from_secs(60);
         while !audit.requests()?[before..].iter().any(|it| it.resource() == "events") {
             ensure!(Instant::now() < deadline, "no Event tells of a faulty configuration");
             std::thread::sleep(Duration::from_millis(100));
         }
         stage.install.unset("no.such.key")?;
-        std::thread::sleep(Duration::from_secs(1));
+        replica.until_counted("chains_config_valid", 1.0)?;
     }
     Ok(())
 }
