@@ -64,19 +64,16 @@ pub fn verify_bundle_evidence(
 ) -> Result<BundleEvidence> {
     let logged = logged(bundle, message, key)?;
     let entries = entries(bundle, &logged, root)?;
-    if entries.iter().map(|entry| entry.log).collect::<BTreeSet<_>>().len() < policy.entries {
-        return Err(failed(format!(
-            "log entry: {} of a trusted log, {} are wanted",
-            entries.len(),
-            policy.entries
-        )));
+    let logs: BTreeSet<_> = entries.iter().map(|entry| entry.log).collect();
+    if logs.len() < policy.entries {
+        let (found, wanted) = (logs.len(), policy.entries);
+        return Err(failed(format!("log entry: {found} of a trusted log, {wanted} are wanted")));
     }
     let (timestamps, why) = timestamps(bundle, &logged, root)?;
-    let promised = entries.iter().filter(|entry| entry.integrated_time.is_some()).count();
-    if promised + timestamps.len() < policy.times {
-        let wanted = policy.times;
-        let found = promised + timestamps.len();
-        let error = failed(format!("time: {found} trusted, {wanted} wanted"));
+    let promised = entries.iter().filter(|entry| entry.integrated_time.is_some());
+    let found = promised.map(|entry| entry.log).collect::<BTreeSet<_>>().len() + timestamps.len();
+    if found < policy.times {
+        let error = failed(format!("time: {found} trusted, {} wanted", policy.times));
         return Err(match why {
             Some(why) => error.with_source(why),
             None => error,
@@ -137,12 +134,11 @@ fn entries(bundle: &Bundle, logged: &Logged<'_>, root: &TrustedRoot) -> Result<V
     let mut seen = BTreeSet::new();
     let mut verified = Vec::new();
     for entry in &bundle.verification_material.tlog_entries {
-        let id = entry.log_id.key_id.clone();
-        if !seen.insert((id.clone(), entry.log_index)) {
+        if !seen.insert((entry.log_id.key_id.clone(), entry.log_index)) {
             return Err(failed("log entry: the same is there twice"));
         }
         let entry = entry_of_bundle(entry)?;
-        if root.logs.iter().any(|log| log.ids.contains(&id)) {
+        if root.logs.iter().any(|log| log.is_named_by(&entry)) {
             verified.push(verify_entry(&entry, logged, &root.logs, Evidence::Proof)?);
         }
     }

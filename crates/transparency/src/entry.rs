@@ -33,12 +33,14 @@ impl TrustedLog {
         Self { key, ids: Vec::new(), url: None, valid: Validity { start: None, end: None } }
     }
 
-    /// Whether an entry with this id, and this origin in its checkpoint, says that it is of this log.
-    fn is(&self, id: &[u8], origin: &str) -> bool {
+    /// Whether an entry says, by its id, that it is of this log.
+    pub(crate) fn is_named_by(&self, entry: &Entry) -> bool {
         if self.ids.is_empty() {
-            return note::log_ids(origin, &self.key).iter().any(|known| known == id);
+            let proof = entry.inclusion_proof.as_ref();
+            let origin = proof.map_or("", |proof| note::origin(&proof.checkpoint));
+            return note::log_ids(origin, &self.key).contains(&entry.log_id);
         }
-        self.ids.iter().any(|known| known == id)
+        self.ids.contains(&entry.log_id)
     }
 
     /// Checks that a checkpoint of version 2 is in the name of this log.
@@ -95,10 +97,9 @@ pub fn verify_entry(
     if entry.inclusion_proof.is_none() && (evidence == Evidence::Proof || entry.is_rekor_v2()) {
         return Err(failed("inclusion proof: the entry has none"));
     }
-    let origin = entry.inclusion_proof.as_ref().map_or("", |proof| note::origin(&proof.checkpoint));
     let mut why = None;
     for (log, trusted) in logs.iter().enumerate() {
-        if !trusted.is(&entry.log_id, origin) {
+        if !trusted.is_named_by(entry) {
             continue;
         }
         // A log may be listed twice, with one key after the other.

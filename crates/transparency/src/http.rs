@@ -177,9 +177,9 @@ impl Service {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(failed("it is not an http or https URL".to_owned()));
         }
-        url.set_query(None);
         url.set_fragment(None);
         let mut shown = url.clone();
+        shown.set_query(None);
         // Neither fails for http and https.
         let _ = shown.set_username("");
         let _ = shown.set_password(None);

@@ -4,29 +4,19 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chains_core::{Entry, ErrorKind, Result, TransparencyLog as _};
+use chains_core::{Entry, ErrorKind, TransparencyLog as _};
 use chains_transparency::{EnvelopeEntry, RekorVersion, Transparency, TransparencyOptions};
 use serde_json::Value;
 
 use crate::support::{
-    Fixed, Reply, Signing, check_error, envelope, envelope_of, message, message_of, recorded,
-    recorded_key, serve,
+    Fixed, Reply, Signing, append, check_error, envelope, envelope_of, message, message_of,
+    recorded, recorded_key, serve,
 };
 
 const ENTRIES: &str = "POST /api/v1/log/entries";
 const UUID: &str =
     "3a82c7462745702a8e4846dcec32e7510b7f9e2d5f9e4d2d1d77f53850e44f08e609217d059fb8df";
 const FETCH: &str = "GET /api/v1/log/entries/3a82c7462745702a8e4846dcec32e7510b7f9e2d5f9e4d2d1d77f53850e44f08e609217d059fb8df";
-
-async fn append(
-    answers: &Arc<Fixed>,
-    signing: &Signing,
-    options: TransparencyOptions,
-) -> Result<Entry> {
-    let url = serve(Arc::clone(answers)).await;
-    let log = Transparency::new(TransparencyOptions { url: Some(url), ..options }, None)?;
-    log.append(&signing.payload, &signing.signed, &signing.material).await
-}
 
 fn options() -> TransparencyOptions {
     TransparencyOptions {

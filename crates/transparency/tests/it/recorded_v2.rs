@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use chains_core::{Entry, ErrorKind, Result, TransparencyLog as _};
+use chains_core::{ErrorKind, TransparencyLog as _};
 use chains_transparency::{
     FixedTrust, RekorVersion, Transparency, TransparencyOptions, Trust, TrustedLog, TrustedRoot,
     Validity,
@@ -13,7 +13,7 @@ use chains_transparency::{
 use serde_json::Value;
 
 use crate::support::{
-    Fixed, Reply, Signing, TestKey, check_error, envelope, message, message_of, recorded,
+    Fixed, Reply, TestKey, append, check_error, envelope, message, message_of, recorded,
     recorded_key, serve,
 };
 
@@ -25,16 +25,6 @@ fn options() -> TransparencyOptions {
         log_key: Some(recorded_key("v2/log.pub")),
         ..TransparencyOptions::default()
     }
-}
-
-async fn append(
-    answers: &Arc<Fixed>,
-    signing: &Signing,
-    options: TransparencyOptions,
-) -> Result<Entry> {
-    let url = serve(Arc::clone(answers)).await;
-    let log = Transparency::new(TransparencyOptions { url: Some(url), ..options }, None)?;
-    log.append(&signing.payload, &signing.signed, &signing.material).await
 }
 
 fn created(body: impl Into<Vec<u8>>) -> Arc<Fixed> {

@@ -38,8 +38,9 @@ const AGAIN: Duration = Duration::from_secs(300);
 pub struct TufOptions {
     /// Address of the repository (`signers.x509.tuf.mirror.url`).
     pub mirror: String,
-    /// The `root.json` to start from: any that the repository ever had. Unset: that of the public instance, which is
-    /// of no use with another repository.
+    /// The `root.json` to start from: any that the repository ever had, at the public one from the 12th on, since
+    /// those before name keys by what is not their hash. Unset: that of the public instance, which is of no use with
+    /// another repository.
     pub root: Option<Vec<u8>>,
     /// A folder to keep what was fetched in; it is made where it is missing. Unset: a restart needs the repository.
     pub cache: Option<PathBuf>,

@@ -15,9 +15,10 @@ use axum::extract::State;
 use axum::http::{Method, Response, Uri};
 use chains_core::dsse::{Envelope, pae};
 use chains_core::{
-    Error, ErrorKind, Payload, PublicKey, Signature, SignatureAlgorithm, Signed,
-    VerificationMaterial, Wrapping, media_type,
+    Entry, Error, ErrorKind, Payload, PublicKey, Result, Signature, SignatureAlgorithm, Signed,
+    TransparencyLog as _, VerificationMaterial, Wrapping, media_type,
 };
+use chains_transparency::{Transparency, TransparencyOptions};
 
 /// A file that was recorded from a real server, or made for it.
 pub(crate) fn recorded(name: &str) -> Vec<u8> {
@@ -189,6 +190,17 @@ pub(crate) async fn serve<A: Answers>(answers: Arc<A>) -> String {
     let router = Router::new().fallback(handle::<A>).with_state(answers);
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     url
+}
+
+/// Logs it with a server that answers so.
+pub(crate) async fn append(
+    answers: &Arc<Fixed>,
+    signing: &Signing,
+    options: TransparencyOptions,
+) -> Result<Entry> {
+    let url = serve(Arc::clone(answers)).await;
+    let log = Transparency::new(TransparencyOptions { url: Some(url), ..options }, None)?;
+    log.append(&signing.payload, &signing.signed, &signing.material).await
 }
 
 /// Checks an error: its kind, and words of its whole report.
