@@ -1,4 +1,4 @@
-//! Adding layers to a tag that others write to at the same time.
+//! Adding to a tag that others write to at the same time: layers to a manifest, manifests to an index.
 //!
 //! Registries have no conditional write: who reads a manifest, adds a layer and writes it back undoes what
 //! another has written in between. Against that:
@@ -9,13 +9,14 @@
 //!    if it is still what the new manifest was made from. What is left as *window* are these two requests.
 //! 3. After the write, a writer waits for four times as long as its own window took, and for no less than
 //!    [`OciOptions::settle`](crate::OciOptions::settle), and looks again: a writer elsewhere that had looked at the tag
-//!    before our write has written by then. Whose layer is gone starts over, after a random delay.
+//!    before our write has written by then. Whose item is gone starts over, after a random delay.
 //!
 //! So nothing is lost within a store; among stores and processes, nothing is lost as long as no window is
-//! longer than the wait of another writer, and each writer ends with its layer confirmed or with an
+//! longer than the wait of another writer, and each writer ends with its item confirmed or with an
 //! error that says it is not.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,13 +25,11 @@ use chains_core::{Digest, ErrorKind};
 use tokio::sync::OnceCell;
 
 use crate::fault::{Fault, Result};
-use crate::layer::NewLayer;
-use crate::manifest::{Layer, Manifest};
 use crate::registry::{Access, Put, Repository, jitter};
 
-/// How often a layer is written anew because another writer undid it.
+/// How often an item is written anew because another writer undid it.
 const MAX_ROUNDS: u32 = 12;
-/// How often a manifest is made anew because the tag has changed before it was written.
+/// How often a document is made anew because the tag has changed before it was written.
 const MAX_BASES: u32 = 20;
 /// How long to wait at first before blobs that the registry misses are uploaded again.
 const MISSED_BACKOFF: Duration = Duration::from_millis(100);
@@ -39,7 +38,31 @@ const WINDOWS: u32 = 4;
 const LONGEST_SETTLE: Duration = Duration::from_secs(10);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(3);
 
-/// What became of a layer.
+/// What a tag holds: a document that grows by items.
+pub(crate) trait Document: Debug + Clone + PartialEq + Send + Sync + 'static {
+    /// What is added to it.
+    type Item: Debug + Clone + Send + Sync + 'static;
+
+    /// One without items.
+    fn empty() -> Self;
+
+    /// Reads what a registry has.
+    fn parse(what: &str, bytes: &[u8]) -> Result<Self>;
+
+    /// Whether nothing would be gained by adding the item.
+    fn covers(&self, item: &Self::Item) -> bool;
+
+    /// Adds an item after those that are there, which stay.
+    fn add(&mut self, what: &str, item: &Self::Item) -> Result<()>;
+
+    /// Its media type, and the document as it is written, with the blob that has to be there before, if any.
+    fn write(&self) -> (&str, Bytes, Option<Bytes>);
+
+    /// The blob that has to be there before the item is written, if any, with its digest.
+    fn blob(item: &Self::Item) -> Option<(&str, &Bytes)>;
+}
+
+/// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// It was there before.
@@ -59,33 +82,33 @@ pub(crate) struct Place {
 
 /// The tags that are being written to.
 #[derive(Debug)]
-pub(crate) struct Tags {
+pub(crate) struct Tags<D: Document> {
     settle: Duration,
-    open: Mutex<HashMap<String, Arc<Tag>>>,
+    open: Mutex<HashMap<String, Arc<Tag<D>>>>,
 }
 
-#[derive(Debug, Default)]
-struct Tag {
+#[derive(Debug)]
+struct Tag<D: Document> {
     writing: tokio::sync::Mutex<()>,
-    waiting: Mutex<Vec<Arc<Ticket>>>,
-    seen: Mutex<Option<Snapshot>>,
+    waiting: Mutex<Vec<Arc<Ticket<D::Item>>>>,
+    seen: Mutex<Option<Snapshot<D>>>,
     /// Blobs by digest: those that are the same are uploaded once, even if many come with one at once.
     uploads: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
 }
 
-/// A layer that waits to be written.
+/// An item that waits to be written.
 #[derive(Debug)]
-struct Ticket {
+struct Ticket<I> {
     repository: Repository,
-    layer: NewLayer,
+    item: I,
     done: Mutex<Option<Result<Written>>>,
 }
 
 /// What a tag was when it was looked at last.
 #[derive(Debug, Clone)]
-struct Snapshot {
+struct Snapshot<D> {
     digest: Digest,
-    manifest: Manifest,
+    document: D,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -96,30 +119,30 @@ enum Written {
     After(Duration),
 }
 
-impl Tags {
+impl<D: Document> Tags<D> {
     pub(crate) fn new(settle: Duration) -> Self {
         Self { settle, open: Mutex::default() }
     }
 
-    /// Adds a layer to what the tag holds, unless it is there.
-    pub(crate) async fn add(&self, place: &Place, layer: &NewLayer) -> Result<Change> {
+    /// Adds an item to what the tag holds, unless it is there.
+    pub(crate) async fn add(&self, place: &Place, item: &D::Item) -> Result<Change> {
         let open = self.open(&place.location);
-        self.add_to(&open.tag, place, layer).await
+        self.add_to(&open.tag, place, item).await
     }
 
-    async fn add_to(&self, tag: &Tag, place: &Place, layer: &NewLayer) -> Result<Change> {
-        let base = place.look(tag, None).await?;
-        if base.is_some_and(|base| base.manifest.covers(&layer.descriptor)) {
+    async fn add_to(&self, tag: &Tag<D>, place: &Place, item: &D::Item) -> Result<Change> {
+        let base = tag.look(place, None).await?;
+        if base.is_some_and(|base| base.document.covers(item)) {
             return Ok(Change::None);
         }
-        tag.upload(place, layer).await?;
+        tag.upload(place, item).await?;
         let mut change = Change::None;
         for round in 0..MAX_ROUNDS {
-            match tag.write(place, layer).await? {
+            match tag.write(place, item).await? {
                 Written::Nothing => return Ok(change),
                 Written::After(window) => {
                     change = Change::Added;
-                    if self.has_settled(tag, place, &layer.descriptor, window).await? {
+                    if self.has_settled(tag, place, item, window).await? {
                         return Ok(change);
                     }
                 }
@@ -132,22 +155,22 @@ impl Tags {
         Err(Fault::new(ErrorKind::Conflict, format!("writing to {}", place.location), why))
     }
 
-    /// Whether the layer is still there once every other writer that began before must have written.
+    /// Whether the item is still there once every other writer that began before must have written.
     async fn has_settled(
         &self,
-        tag: &Tag,
+        tag: &Tag<D>,
         place: &Place,
-        layer: &Layer,
+        item: &D::Item,
         window: Duration,
     ) -> Result<bool> {
         let wait = (window * WINDOWS).clamp(self.settle, LONGEST_SETTLE.max(self.settle));
         tokio::time::sleep(wait + jitter(wait / 2)).await;
         let digest = place.repository.manifest_digest(&place.tag, Access::Push).await?;
-        let now = place.look(tag, digest.as_ref()).await?;
-        Ok(now.is_some_and(|now| now.manifest.covers(layer)))
+        let now = tag.look(place, digest.as_ref()).await?;
+        Ok(now.is_some_and(|now| now.document.covers(item)))
     }
 
-    fn open<'a>(&'a self, location: &'a str) -> Open<'a> {
+    fn open<'a>(&'a self, location: &'a str) -> Open<'a, D> {
         let mut open = lock(&self.open);
         let tag = Arc::clone(open.entry(location.to_owned()).or_default());
         Open { tags: self, location, tag }
@@ -156,13 +179,13 @@ impl Tags {
 
 /// A tag that is being written to; it is forgotten with the last who writes, or gives up.
 #[derive(Debug)]
-struct Open<'a> {
-    tags: &'a Tags,
+struct Open<'a, D: Document> {
+    tags: &'a Tags<D>,
     location: &'a str,
-    tag: Arc<Tag>,
+    tag: Arc<Tag<D>>,
 }
 
-impl Drop for Open<'_> {
+impl<D: Document> Drop for Open<'_, D> {
     fn drop(&mut self) {
         let mut open = lock(&self.tags.open);
         // The map's and this one.
@@ -172,42 +195,52 @@ impl Drop for Open<'_> {
     }
 }
 
-impl Place {
+impl<D: Document> Default for Tag<D> {
+    fn default() -> Self {
+        Self {
+            writing: tokio::sync::Mutex::default(),
+            waiting: Mutex::default(),
+            seen: Mutex::default(),
+            uploads: Mutex::default(),
+        }
+    }
+}
+
+impl<D: Document> Tag<D> {
     /// What the tag holds; from memory where it was seen before with this digest.
-    async fn look(&self, tag: &Tag, digest: Option<&Digest>) -> Result<Option<Snapshot>> {
+    async fn look(&self, place: &Place, digest: Option<&Digest>) -> Result<Option<Snapshot<D>>> {
         if let Some(digest) = digest {
-            let seen = lock(&tag.seen);
+            let seen = lock(&self.seen);
             if let Some(seen) = seen.as_ref().filter(|seen| seen.digest == *digest) {
                 return Ok(Some(seen.clone()));
             }
         }
-        let Some(fetched) = self.repository.manifest(&self.tag, Access::Push).await? else {
-            *lock(&tag.seen) = None;
+        let Some(fetched) = place.repository.manifest(&place.tag, Access::Push).await? else {
+            *lock(&self.seen) = None;
             return Ok(None);
         };
-        let what = format!("reading the manifest {}", self.location);
-        let manifest = Manifest::parse(&what, &fetched.bytes)?;
-        let snapshot = Snapshot { digest: fetched.digest, manifest };
-        *lock(&tag.seen) = Some(snapshot.clone());
+        let what = format!("reading the manifest {}", place.location);
+        let document = D::parse(&what, &fetched.bytes)?;
+        let snapshot = Snapshot { digest: fetched.digest, document };
+        *lock(&self.seen) = Some(snapshot.clone());
         Ok(Some(snapshot))
     }
-}
 
-impl Tag {
-    async fn upload(&self, place: &Place, layer: &NewLayer) -> Result<()> {
+    async fn upload(&self, place: &Place, item: &D::Item) -> Result<()> {
+        let Some((digest, bytes)) = D::blob(item) else { return Ok(()) };
         let cell = {
             let mut uploads = lock(&self.uploads);
-            Arc::clone(uploads.entry(layer.descriptor.digest.clone()).or_default())
+            Arc::clone(uploads.entry(digest.to_owned()).or_default())
         };
-        let upload = || place.repository.put_blob(layer.bytes.clone());
+        let upload = || place.repository.put_blob(bytes.clone());
         cell.get_or_try_init(upload).await.copied()
     }
 
-    /// Writes the layer, together with those that wait for the same with the same credential.
-    async fn write(&self, place: &Place, layer: &NewLayer) -> Result<Written> {
+    /// Writes the item, together with those that wait for the same with the same credential.
+    async fn write(&self, place: &Place, item: &D::Item) -> Result<Written> {
         let own = Arc::new(Ticket {
             repository: place.repository.clone(),
-            layer: layer.clone(),
+            item: item.clone(),
             done: Mutex::default(),
         });
         lock(&self.waiting).push(Arc::clone(&own));
@@ -216,9 +249,9 @@ impl Tag {
             return done;
         }
         let others = self.take_waiting(&own);
-        let layers: Vec<&NewLayer> =
-            std::iter::once(layer).chain(others.iter().map(|ticket| &ticket.layer)).collect();
-        let results = self.write_all(place, &layers).await;
+        let items: Vec<&D::Item> =
+            std::iter::once(item).chain(others.iter().map(|ticket| &ticket.item)).collect();
+        let results = self.write_all(place, &items).await;
         let mut results = results.into_iter();
         let first = results.next();
         for (ticket, result) in others.iter().zip(results) {
@@ -227,8 +260,8 @@ impl Tag {
         first.unwrap_or(Ok(Written::Nothing))
     }
 
-    /// Those that wait with the same credential: nobody's layer is written by another one's right.
-    fn take_waiting(&self, own: &Arc<Ticket>) -> Vec<Arc<Ticket>> {
+    /// Those that wait with the same credential: nobody's item is written by another one's right.
+    fn take_waiting(&self, own: &Arc<Ticket<D::Item>>) -> Vec<Arc<Ticket<D::Item>>> {
         let mut waiting = lock(&self.waiting);
         let (mine, rest) = std::mem::take(&mut *waiting)
             .into_iter()
@@ -238,12 +271,12 @@ impl Tag {
         mine
     }
 
-    /// One result for each layer.
-    async fn write_all(&self, place: &Place, layers: &[&NewLayer]) -> Vec<Result<Written>> {
+    /// One result for each item.
+    async fn write_all(&self, place: &Place, items: &[&D::Item]) -> Vec<Result<Written>> {
         let mut refused: Vec<Option<Fault>> = Vec::new();
-        let written = self.replace(place, layers, &mut refused).await;
+        let written = self.replace(place, items, &mut refused).await;
         let one = |fault: Option<Fault>| fault.map_or_else(|| written.clone(), Err);
-        refused.resize(layers.len(), None);
+        refused.resize(items.len(), None);
         refused.into_iter().map(one).collect()
     }
 
@@ -251,7 +284,7 @@ impl Tag {
     async fn replace(
         &self,
         place: &Place,
-        layers: &[&NewLayer],
+        items: &[&D::Item],
         refused: &mut Vec<Option<Fault>>,
     ) -> Result<Written> {
         let what = format!("writing to {}", place.location);
@@ -259,25 +292,26 @@ impl Tag {
         let mut before = 0;
         for _ in 0..MAX_BASES {
             let base = match &current {
-                Some(digest) => place.look(self, Some(digest)).await?,
+                Some(digest) => self.look(place, Some(digest)).await?,
                 None => None,
             };
-            let (base_digest, old) = base.map(|base| (base.digest, base.manifest)).unzip();
-            let mut new = old.clone().unwrap_or_else(Manifest::empty);
-            *refused = layers.iter().map(|layer| new.add(&what, &layer.descriptor).err()).collect();
-            if new.layers == old.map(|old| old.layers).unwrap_or_default() {
+            let (base_digest, old) = base.map(|base| (base.digest, base.document)).unzip();
+            let old = old.unwrap_or_else(D::empty);
+            let mut new = old.clone();
+            *refused = items.iter().map(|item| new.add(&what, item).err()).collect();
+            if new == old {
                 return Ok(Written::Nothing);
             }
-            let config = new.config();
-            let bytes = new.to_bytes(&config);
-            place.repository.put_blob(config).await?;
+            if let (_, _, Some(blob)) = new.write() {
+                place.repository.put_blob(blob).await?;
+            }
             let started = Instant::now();
             current = place.repository.manifest_digest(&place.tag, Access::Push).await?;
             if current != base_digest {
                 continue;
             }
-            if let Some(digest) = self.put(place, &new, bytes, layers, before).await? {
-                *lock(&self.seen) = Some(Snapshot { digest, manifest: new });
+            if let Some(digest) = self.put(place, &new, items, before).await? {
+                *lock(&self.seen) = Some(Snapshot { digest, document: new });
                 return Ok(Written::After(started.elapsed()));
             }
             before += 1;
@@ -286,18 +320,18 @@ impl Tag {
         Err(Fault::new(ErrorKind::Conflict, what, why))
     }
 
-    /// Writes a manifest; `None` where that is worth another attempt, which begins with another look.
+    /// Writes a document; `None` where that is worth another attempt, which begins with another look.
     async fn put(
         &self,
         place: &Place,
-        manifest: &Manifest,
-        bytes: Bytes,
-        layers: &[&NewLayer],
+        document: &D,
+        items: &[&D::Item],
         before: u32,
     ) -> Result<Option<Digest>> {
         let repository = &place.repository;
-        match repository.put_manifest(&place.tag, manifest.media_type(), bytes, before).await? {
-            Put::Done(digest) => Ok(Some(digest)),
+        let (media_type, bytes, _) = document.write();
+        match repository.put_manifest(&place.tag, media_type, bytes, before).await? {
+            Put::Done { digest, .. } => Ok(Some(digest)),
             Put::Later(wait, fault) => {
                 tracing::debug!(%fault, ?wait, "once more");
                 tokio::time::sleep(wait).await;
@@ -306,8 +340,8 @@ impl Tag {
             Put::BlobMissing(fault) => {
                 tracing::debug!(%fault, "uploading blobs once more");
                 tokio::time::sleep(jitter(MISSED_BACKOFF * (before + 1))).await;
-                for layer in layers {
-                    repository.put_blob(layer.bytes.clone()).await?;
+                for (_, bytes) in items.iter().filter_map(|item| D::blob(item)) {
+                    repository.put_blob(bytes.clone()).await?;
                 }
                 Ok(None)
             }

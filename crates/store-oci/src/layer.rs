@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chains_core::{Entry, Record, Signed, Target, media_type};
 use serde::Serialize;
 
-use crate::manifest::Layer;
+use crate::manifest::Descriptor;
 
 pub(crate) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 pub(crate) const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
@@ -50,7 +50,7 @@ impl Kind {
 pub(crate) struct NewLayer {
     pub(crate) kind: Kind,
     pub(crate) bytes: Bytes,
-    pub(crate) descriptor: Layer,
+    pub(crate) descriptor: Descriptor,
 }
 
 impl NewLayer {
@@ -85,20 +85,41 @@ impl NewLayer {
                 annotations.extend(value.map(|value| (name.to_owned(), value)));
             }
         }
-        let descriptor = Layer::new(kind.media_type(), &bytes, annotations);
+        let descriptor = Descriptor::new(kind.media_type(), &bytes, annotations);
         Ok(Self { kind, bytes, descriptor })
     }
 }
 
-/// A record that this layout has no place for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A record that a layout has no place for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Odd {
     /// There is no signature.
     Unsigned,
     /// A run's payload that is no attestation: the format `tekton`.
     DetachedRun,
-    /// An image's signature in an envelope.
+    /// An image's signature in an envelope, where it has to be beside its payload.
     EnvelopedImage,
+    /// An image's signature beside its payload, where it has to be in an envelope.
+    DetachedImage,
+    /// Parts that make no bundle.
+    NoBundle(String),
+}
+
+impl Odd {
+    /// Why a registry cannot hold a record whose payload is of this format.
+    pub(crate) fn reason(&self, format: &str) -> String {
+        match self {
+            Self::Unsigned => "it is not signed".to_owned(),
+            Self::DetachedRun => format!(
+                "the payload of the format `{format}` is no attestation, and registries hold only those"
+            ),
+            Self::EnvelopedImage => "signatures of images stand beside their payload".to_owned(),
+            Self::DetachedImage => format!(
+                "a bundle in a registry holds a statement, and the payload of the format `{format}` is none"
+            ),
+            Self::NoBundle(why) => why.clone(),
+        }
+    }
 }
 
 #[derive(Serialize)]

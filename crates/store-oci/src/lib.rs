@@ -1,8 +1,9 @@
 //! Stores records beside the image in its OCI registry, as `cosign` reads and writes them.
 //!
 //! A signature of an image is a layer of the manifest tagged `sha256-<hex>.sig`, an attestation a layer of
-//! `sha256-<hex>.att`: in the image's repository, or in the one that [`OciOptions::repository`] names
-//! (what `COSIGN_REPOSITORY` is to `cosign`).
+//! `sha256-<hex>.att`; or each is a Sigstore bundle in a manifest that refers to the image ([`Encoding`]). They are
+//! in the image's repository, or in the one that [`OciOptions::repository`] names (what `COSIGN_REPOSITORY` is to
+//! `cosign`).
 //! [`OciStore`] keeps records there and reads them back; [`Keyring`] finds credentials in docker's
 //! configuration files.
 
@@ -13,6 +14,7 @@ mod layer;
 mod manifest;
 mod options;
 mod read;
+mod referrers;
 mod registry;
 mod store;
 mod subjects;

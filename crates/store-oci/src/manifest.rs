@@ -9,16 +9,19 @@ use chains_core::{Digest, ErrorKind};
 use oci_distribution::manifest::{
     IMAGE_CONFIG_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::commit::Document;
 use crate::fault::{Fault, Result};
+use crate::layer::NewLayer;
 
 /// How many layers `cosign` reads: with one more it reads none.
 pub(crate) const MAX_LAYERS: usize = 1000;
-/// The time in the config of every layer, so that the same layers give the same bytes.
 /// How many characters of a media type are told that is none of an image.
 const MAX_TOLD: usize = 100;
+/// The time in the config of every layer, so that the same layers give the same bytes.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// A manifest; what is not understood is kept.
@@ -29,26 +32,28 @@ pub(crate) struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     media_type: Option<String>,
     config: Value,
-    pub(crate) layers: Vec<Layer>,
+    pub(crate) layers: Vec<Descriptor>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
-/// A layer's descriptor; what is not understood is kept.
+/// What a manifest says of a layer, or an index of a manifest; what is not understood is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Layer {
+pub(crate) struct Descriptor {
     #[serde(default)]
     pub(crate) media_type: String,
     pub(crate) digest: String,
     pub(crate) size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     annotations: Option<BTreeMap<String, String>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
-impl Layer {
+impl Descriptor {
     pub(crate) fn new(
         media_type: &str,
         bytes: &[u8],
@@ -58,6 +63,7 @@ impl Layer {
             media_type: media_type.to_owned(),
             digest: Digest::sha256_of(bytes).to_string(),
             size: bytes.len() as u64,
+            artifact_type: None,
             annotations: Some(annotations),
             rest: Map::new(),
         }
@@ -85,7 +91,7 @@ impl Layer {
     }
 
     /// Whether nothing would be gained by having `other` too.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
+    fn covers(&self, other: &Self) -> bool {
         self.same_content(other) && self.essentials() == other.essentials()
     }
 
@@ -105,9 +111,11 @@ impl Layer {
     }
 }
 
-impl Manifest {
+impl Document for Manifest {
+    type Item = NewLayer;
+
     /// A manifest without layers.
-    pub(crate) fn empty() -> Self {
+    fn empty() -> Self {
         Self {
             schema_version: 2,
             media_type: Some(OCI_IMAGE_MEDIA_TYPE.to_owned()),
@@ -117,36 +125,22 @@ impl Manifest {
         }
     }
 
-    /// Reads what a registry has.
-    pub(crate) fn parse(what: &str, bytes: &[u8]) -> Result<Self> {
-        let odd = |why: String| Fault::new(ErrorKind::Protocol, what, why);
-        let manifest: Self = serde_json::from_slice(bytes)
-            .map_err(|e| odd(format!("it is not the manifest of an image: {}", reason(&e))))?;
-        match manifest.media_type.as_deref() {
-            None | Some(OCI_IMAGE_MEDIA_TYPE | IMAGE_MANIFEST_MEDIA_TYPE)
-                if manifest.schema_version == 2 =>
-            {
-                Ok(manifest)
-            }
-            None | Some(OCI_IMAGE_MEDIA_TYPE | IMAGE_MANIFEST_MEDIA_TYPE) => {
-                Err(odd(format!("its schema version is {}, not 2", manifest.schema_version)))
-            }
-            Some(other) => {
-                let other: String = other.chars().take(MAX_TOLD).collect();
-                Err(odd(format!("it is a {other:?}, not the manifest of an image")))
-            }
-        }
+    fn parse(what: &str, bytes: &[u8]) -> Result<Self> {
+        let manifest: Self = parse_json(what, bytes, "the manifest of an image")?;
+        let known = [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
+        let (version, media_type) = (manifest.schema_version, manifest.media_type.as_deref());
+        check_kind(what, version, media_type, &known, "the manifest of an image")?;
+        Ok(manifest)
     }
 
-    pub(crate) fn covers(&self, layer: &Layer) -> bool {
-        self.layers.iter().any(|existing| existing.covers(layer))
+    fn covers(&self, layer: &NewLayer) -> bool {
+        self.has(&layer.descriptor)
     }
 
-    /// Adds a layer after those that are there, which stay.
-    ///
-    /// Where one of them is a part of the new one (the log entry came later), it becomes the new one.
-    pub(crate) fn add(&mut self, what: &str, layer: &Layer) -> Result<()> {
-        if self.covers(layer) {
+    /// Where one of the layers is a part of the new one (the log entry came later), it becomes the new one.
+    fn add(&mut self, what: &str, layer: &NewLayer) -> Result<()> {
+        let layer = &layer.descriptor;
+        if self.has(layer) {
             return Ok(());
         }
         if let Some(part) = self.layers.iter_mut().find(|existing| existing.is_part_of(layer)) {
@@ -164,12 +158,31 @@ impl Manifest {
         Ok(())
     }
 
-    pub(crate) fn media_type(&self) -> &str {
-        self.media_type.as_deref().unwrap_or(OCI_IMAGE_MEDIA_TYPE)
+    /// With its config, whose descriptor is part of it.
+    fn write(&self) -> (&str, Bytes, Option<Bytes>) {
+        let config = self.config();
+        let descriptor = json!({
+            "mediaType": IMAGE_CONFIG_MEDIA_TYPE,
+            "digest": Digest::sha256_of(&config).to_string(),
+            "size": config.len(),
+        });
+        let whole = Self { config: descriptor, ..self.clone() };
+        let media_type = self.media_type.as_deref().unwrap_or(OCI_IMAGE_MEDIA_TYPE);
+        (media_type, to_json(&whole), Some(config))
+    }
+
+    fn blob(layer: &NewLayer) -> Option<(&str, &Bytes)> {
+        Some((&layer.descriptor.digest, &layer.bytes))
+    }
+}
+
+impl Manifest {
+    fn has(&self, layer: &Descriptor) -> bool {
+        self.layers.iter().any(|existing| existing.covers(layer))
     }
 
     /// The config that goes with the layers. `cosign` and `crane` find layers by it when they copy.
-    pub(crate) fn config(&self) -> Bytes {
+    fn config(&self) -> Bytes {
         let history = vec![json!({ "created": NO_TIME }); self.layers.len()];
         let diff_ids: Vec<&str> = self.layers.iter().map(|layer| layer.digest.as_str()).collect();
         let config = json!({
@@ -182,18 +195,39 @@ impl Manifest {
         });
         config.to_string().into()
     }
+}
 
-    /// The manifest with the descriptor of its config, as it is written.
-    pub(crate) fn to_bytes(&self, config: &Bytes) -> Bytes {
-        let descriptor = json!({
-            "mediaType": IMAGE_CONFIG_MEDIA_TYPE,
-            "digest": Digest::sha256_of(config).to_string(),
-            "size": config.len(),
-        });
-        let whole = Self { config: descriptor, ..self.clone() };
-        // Texts, numbers and maps with text keys only: there is no value here that JSON cannot hold.
-        serde_json::to_vec(&whole).unwrap_or_default().into()
-    }
+/// Reads JSON that a registry has under a tag or a digest.
+pub(crate) fn parse_json<T: DeserializeOwned>(what: &str, bytes: &[u8], kind: &str) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        let why = format!("it is not {kind}: {}", reason(&e));
+        Fault::new(ErrorKind::Protocol, what, why)
+    })
+}
+
+/// Checks that a document is of one of the known media types, or tells none, and of schema version 2.
+pub(crate) fn check_kind(
+    what: &str,
+    version: u64,
+    media_type: Option<&str>,
+    known: &[&str],
+    kind: &str,
+) -> Result<()> {
+    let why = match media_type {
+        Some(other) if !known.contains(&other) => {
+            let other: String = other.chars().take(MAX_TOLD).collect();
+            format!("it is a {other:?}, not {kind}")
+        }
+        _ if version != 2 => format!("its schema version is {version}, not 2"),
+        _ => return Ok(()),
+    };
+    Err(Fault::new(ErrorKind::Protocol, what, why))
+}
+
+/// A document as it is written.
+pub(crate) fn to_json(document: &impl Serialize) -> Bytes {
+    // Texts, numbers and maps with text keys only: there is no value here that JSON cannot hold.
+    serde_json::to_vec(document).unwrap_or_default().into()
 }
 
 /// What is wrong with JSON, without what it says: it may not be a registry's.

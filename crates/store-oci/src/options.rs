@@ -12,7 +12,11 @@ pub enum Encoding {
     /// Layers of the manifests tagged `sha256-<hex>.sig` and `sha256-<hex>.att`.
     #[default]
     Dsse,
-    /// One OCI 1.1 referrer for each Sigstore bundle.
+    /// One OCI 1.1 referrer of the image for each Sigstore bundle, as `cosign` 3 has them.
+    ///
+    /// Bundles hold statements in envelopes: a signature of an image has to be one too, of the predicate type
+    /// `https://sigstore.dev/cosign/sign/v1`. The image's manifest is read, also where the bundles go to another
+    /// repository.
     SigstoreBundle,
 }
 

@@ -1,31 +1,34 @@
 //! What is read back from a registry. All of it is hostile input: bounded, and checked by digest.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chains_core::bundle::Bundle;
 use chains_core::dsse::Envelope;
 use chains_core::{Digest, Error, ErrorKind, ImageName, Result, Signed, Stored};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use oci_distribution::Reference;
 
-use crate::commit::Place;
+use crate::commit::{Document as _, Place};
 use crate::fault::{self, Fault};
 use crate::layer::{BUNDLE, CERTIFICATE, CHAIN, Kind, SIGNATURE, TIMESTAMP};
-use crate::manifest::{Layer, MAX_LAYERS, Manifest};
+use crate::manifest::{Descriptor, MAX_LAYERS, Manifest};
 use crate::registry::Access;
 
 /// Bytes of one layer.
 const MAX_LAYER: u64 = 32 * 1024 * 1024;
-/// Bytes of all layers of a tag.
+/// Bytes of all layers of an image.
 const MAX_TOTAL: u64 = 256 * 1024 * 1024;
 /// How many layers are fetched at once.
-const PARALLEL: usize = 8;
+pub(crate) const PARALLEL: usize = 8;
 
-/// What was found at the tag for an image's signatures or attestations.
+/// What was found of an image's signatures or attestations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attachments {
-    /// Readable ones in the order of the manifest; their signatures are not verified.
+    /// Readable ones in the order of the registry; their signatures are not verified.
     pub found: Vec<Attached>,
     /// Those that could not be read: anybody who may push to the repository may add such.
     pub unreadable: Vec<Unreadable>,
@@ -40,12 +43,14 @@ pub struct Attached {
     pub bundle: Option<String>,
     /// The timestamp, as the JSON that `cosign` keeps in `dev.sigstore.cosign/rfc3161timestamp`.
     pub timestamp: Option<String>,
+    /// The Sigstore bundle, where it was found in one: log entries and timestamps are there then.
+    pub sigstore: Option<Bundle>,
 }
 
-/// A layer that is not what it must be.
+/// A layer, or a bundle, that is not what it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Where it is: the repository and the layer's digest.
+    /// Where it is: the repository with the digest of the layer, or of the manifest that holds the bundle.
     pub location: String,
     /// What is wrong with it.
     pub reason: String,
@@ -62,11 +67,10 @@ pub(crate) async fn attachments(place: &Place, kind: Kind) -> fault::Result<Atta
         let why = format!("it has {} layers, allowed are {MAX_LAYERS}", manifest.layers.len());
         return Err(Fault::new(ErrorKind::TooLarge, what, why));
     }
-    let mut total = 0u64;
+    let budget = Budget::default();
     let mut reads = Vec::new();
     for layer in &manifest.layers {
-        total = total.saturating_add(layer.size);
-        reads.push(one(place, kind, layer, total <= MAX_TOTAL));
+        reads.push(one(place, kind, layer, &budget));
     }
     let results: Vec<_> = stream::iter(reads).buffered(PARALLEL).collect().await;
     let mut all = Attachments::default();
@@ -87,12 +91,9 @@ pub(crate) async fn attachments(place: &Place, kind: Kind) -> fault::Result<Atta
 async fn one(
     place: &Place,
     kind: Kind,
-    layer: &Layer,
-    fits: bool,
+    layer: &Descriptor,
+    budget: &Budget,
 ) -> fault::Result<Result<Attached, String>> {
-    if !fits {
-        return Ok(Err(format!("with the layers before it, it has more than {MAX_TOTAL} bytes")));
-    }
     if layer.media_type != kind.media_type() {
         let why = format!("it is a {:?}, not a {:?}", layer.media_type, kind.media_type());
         return Ok(Err(why));
@@ -100,8 +101,8 @@ async fn one(
     let Ok(digest) = layer.digest.parse::<Digest>() else {
         return Ok(Err(format!("{:?} is not a digest", layer.digest)));
     };
-    if layer.size > MAX_LAYER {
-        return Ok(Err(format!("it has {} bytes, allowed are {MAX_LAYER}", layer.size)));
+    if let Err(why) = budget.take(layer.size) {
+        return Ok(Err(why));
     }
     match place.repository.blob(&digest, layer.size).await {
         Ok(Some(bytes)) => Ok(attached(kind, layer, bytes)),
@@ -111,12 +112,36 @@ async fn one(
     }
 }
 
+/// How many bytes of an image's layers may still be read.
+#[derive(Debug)]
+pub(crate) struct Budget(AtomicU64);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(AtomicU64::new(MAX_TOTAL))
+    }
+}
+
+impl Budget {
+    /// Takes what a layer says that it has; why not, if that is too much.
+    pub(crate) fn take(&self, size: u64) -> Result<(), String> {
+        if size > MAX_LAYER {
+            return Err(format!("it has {size} bytes, allowed are {MAX_LAYER}"));
+        }
+        let less = |left: u64| left.checked_sub(size);
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken
+            .map(drop)
+            .map_err(|_| format!("with the layers before it, it has more than {MAX_TOTAL} bytes"))
+    }
+}
+
 /// Faults of what was uploaded, not of the registry.
-const fn is_about_content(kind: ErrorKind) -> bool {
+pub(crate) const fn is_about_content(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Verification | ErrorKind::TooLarge | ErrorKind::Unsupported)
 }
 
-fn attached(kind: Kind, layer: &Layer, bytes: Bytes) -> Result<Attached, String> {
+fn attached(kind: Kind, layer: &Descriptor, bytes: Bytes) -> Result<Attached, String> {
     let some = |name| layer.annotation(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let (payload, signed) = match kind {
         Kind::Signature => {
@@ -138,7 +163,7 @@ fn attached(kind: Kind, layer: &Layer, bytes: Bytes) -> Result<Attached, String>
         certificate: some(CERTIFICATE),
         chain: some(CHAIN),
     };
-    Ok(Attached { stored, bundle: some(BUNDLE), timestamp: some(TIMESTAMP) })
+    Ok(Attached { stored, bundle: some(BUNDLE), timestamp: some(TIMESTAMP), sigstore: None })
 }
 
 /// The name, and the tag or digest.

@@ -14,18 +14,24 @@ use futures_util::stream;
 use crate::commit::{Change, Place, Tags};
 use crate::fault::Fault;
 use crate::layer::{Kind, NewLayer, Odd};
+use crate::manifest::Manifest;
+use crate::referrers::{self, NewBundle, Referrers};
 use crate::registry::{Access, Registries, Repository};
 use crate::{Attachments, Encoding, OciOptions, read, subjects};
 
 /// How many subjects of one statement are worked on at once.
 const PARALLEL: usize = 8;
+/// The predicate type of `cosign`'s signatures of images, where they are statements.
+const IMAGE_SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// Keeps records in OCI registries, beside the images they are about.
 ///
 /// # Guarantees
-/// - What is there stays: layers are only added, also to tags that `cosign` wrote.
+/// - What is there stays: layers are only added, also to tags that `cosign` wrote; bundles are added to those that
+///   refer to the image.
 /// - The same record twice is there once.
-/// - Concurrent calls on one store lose nothing. Other stores, processes and programs may write to the same tag:
+/// - Concurrent calls on one store lose nothing. Other stores, processes and programs may write to the same tag, which
+///   for bundles is the case where the registry does not list referrers itself:
 ///   registries have no conditional write, so every write is looked at again after a while
 ///   ([`OciOptions::settle`]) and done anew if it was undone. What another writer undoes later than
 ///   that is lost; it must have taken longer than the wait between reading the tag and writing it.
@@ -38,21 +44,22 @@ pub struct OciStore {
     options: OciOptions,
     credentials: Arc<dyn RegistryCredentials>,
     registries: Registries,
-    tags: Tags,
+    tags: Tags<Manifest>,
+    referrers: Referrers,
+}
+
+/// A record in the form that the store keeps it in.
+enum Form {
+    Layer(NewLayer),
+    Bundle(NewBundle),
 }
 
 impl OciStore {
     /// A store with these options, which asks `credentials` for each repository.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] where a file of certificates cannot be read, or the repository has a scheme;
-    /// [`ErrorKind::Unsupported`] where the encoding is not supported.
+    /// [`ErrorKind::Configuration`] where a file of certificates cannot be read, or the repository has a scheme.
     pub fn new(options: OciOptions, credentials: Arc<dyn RegistryCredentials>) -> Result<Self> {
-        if options.encoding != Encoding::Dsse {
-            let what = "setting up the oci store";
-            let why = "the encoding `sigstore-bundle` is not supported yet: use `dsse`";
-            return Err(Fault::new(ErrorKind::Unsupported, what, why).into());
-        }
         if let Some(name) = &options.repository {
             check_registry(name).map_err(|why| {
                 let what = format!("setting up the oci store for {name}");
@@ -60,8 +67,8 @@ impl OciStore {
             })?;
         }
         let registries = Registries::new(&options)?;
-        let tags = Tags::new(options.settle);
-        Ok(Self { options, credentials, registries, tags })
+        let (tags, referrers) = (Tags::new(options.settle), Referrers::new(options.settle));
+        Ok(Self { options, credentials, registries, tags, referrers })
     }
 
     /// The digest that `NAME[:TAG]` or `NAME[:TAG]@DIGEST` stands for; `latest` where there is no tag.
@@ -81,7 +88,7 @@ impl OciStore {
         Ok(ImageDigest { name, digest: found.digest })
     }
 
-    /// The signatures of an image, as far as they can be read; not verified. None is not an error.
+    /// The signatures of an image at its tag `.sig`, as far as they can be read; not verified. None is not an error.
     ///
     /// # Errors
     /// Where the registry does not answer, or not with a manifest.
@@ -89,12 +96,43 @@ impl OciStore {
         self.attachments(None, image, Kind::Signature).await
     }
 
-    /// The attestations of an image, as far as they can be read; not verified. None is not an error.
+    /// The attestations of an image at its tag `.att`, as far as they can be read; not verified. None is not an error.
     ///
     /// # Errors
     /// As [`OciStore::signatures`].
     pub async fn attestations(&self, image: &ImageDigest) -> Result<Attachments> {
         self.attachments(None, image, Kind::Attestation).await
+    }
+
+    /// The Sigstore bundles that refer to an image, as far as they can be read; not verified: signatures and
+    /// attestations alike. None is not an error.
+    ///
+    /// # Errors
+    /// Where the registry does not answer, or not with a list of manifests.
+    pub async fn bundles(&self, image: &ImageDigest) -> Result<Attachments> {
+        self.bundles_of(None, image).await
+    }
+
+    async fn bundles_of(&self, run: Option<&RunRef>, image: &ImageDigest) -> Result<Attachments> {
+        let name = self.options.repository.as_ref().unwrap_or(&image.name);
+        let repository = self.repository(run, name).await?;
+        Ok(referrers::bundles(&repository, name, &image.digest).await?)
+    }
+
+    /// Those bundles that are of this kind, by what their statements say.
+    async fn bundles_of_kind(
+        &self,
+        run: &RunRef,
+        image: &ImageDigest,
+        kind: Kind,
+    ) -> Result<Attachments> {
+        let mut bundles = self.bundles_of(Some(run), image).await?;
+        bundles.found.retain(|bundle| {
+            let predicate_type = referrers::predicate_type(&bundle.stored.payload);
+            let signs_image = predicate_type.as_deref() == Some(IMAGE_SIGNATURE);
+            signs_image == (kind == Kind::Signature)
+        });
+        Ok(bundles)
     }
 
     async fn attachments(
@@ -125,24 +163,69 @@ impl OciStore {
         Ok(Place { repository: self.repository(run, name).await?, location, tag })
     }
 
-    async fn put_at(&self, run: &RunRef, image: &ImageDigest, layer: &NewLayer) -> Result<Outcome> {
-        let place = self.place(Some(run), image, layer.kind).await?;
-        // Elsewhere than beside the image, nothing says that we may ask for the image.
-        if self.options.repository.as_ref().is_none_or(|name| *name == image.name) {
-            let digest = image.digest.to_string();
-            if place.repository.manifest_digest(&digest, Access::Push).await?.is_none() {
-                return Err(missing(&image.to_string()));
-            }
-        }
-        let change = self.tags.add(&place, layer).await?;
-        let location = place.location;
+    async fn put_at(&self, run: &RunRef, image: &ImageDigest, form: &Form) -> Result<Outcome> {
+        let (change, location) = match form {
+            Form::Layer(layer) => self.put_layer(run, image, layer).await?,
+            Form::Bundle(bundle) => self.put_bundle(run, image, bundle).await?,
+        };
         Ok(match change {
             Change::Added => Outcome::Stored { location },
             Change::None => Outcome::AlreadyStored { location },
         })
     }
 
-    async fn put_at_subjects(&self, record: &Record, layer: &NewLayer) -> Result<Outcome> {
+    async fn put_layer(
+        &self,
+        run: &RunRef,
+        image: &ImageDigest,
+        layer: &NewLayer,
+    ) -> Result<(Change, String)> {
+        let place = self.place(Some(run), image, layer.kind).await?;
+        // Elsewhere than beside the image, nothing says that we may ask for the image.
+        if self.is_beside(image) {
+            let digest = image.digest.to_string();
+            if place.repository.manifest_digest(&digest, Access::Push).await?.is_none() {
+                return Err(missing(&image.to_string()));
+            }
+        }
+        Ok((self.tags.add(&place, layer).await?, place.location))
+    }
+
+    async fn put_bundle(
+        &self,
+        run: &RunRef,
+        image: &ImageDigest,
+        bundle: &NewBundle,
+    ) -> Result<(Change, String)> {
+        let name = self.options.repository.as_ref().unwrap_or(&image.name);
+        let repository = self.repository(Some(run), name).await?;
+        let digest = image.digest.to_string();
+        // What refers to a manifest tells its size and type: we have to ask for it, wherever it is.
+        let found = if self.is_beside(image) {
+            repository.manifest(&digest, Access::Push).await?
+        } else {
+            let own = self.repository(Some(run), &image.name).await?;
+            own.manifest(&digest, Access::Pull).await?
+        };
+        let found = found.ok_or_else(|| missing(&image.to_string()))?;
+        let subject = referrers::Subject::of(found.digest, &found.bytes);
+        let (change, digest) = self.referrers.add(&repository, name, &subject, bundle).await?;
+        Ok((change, format!("{name}@{digest}")))
+    }
+
+    /// Whether records of the image are in its own repository.
+    fn is_beside(&self, image: &ImageDigest) -> bool {
+        self.options.repository.as_ref().is_none_or(|name| *name == image.name)
+    }
+
+    fn form(&self, record: &Record) -> Result<Form, Odd> {
+        match self.options.encoding {
+            Encoding::Dsse => NewLayer::of(record).map(Form::Layer),
+            Encoding::SigstoreBundle => NewBundle::of(record).map(Form::Bundle),
+        }
+    }
+
+    async fn put_at_subjects(&self, record: &Record, form: &Form) -> Result<Outcome> {
         let (images, others) = images(&record.payload.subjects);
         if images.is_empty() {
             let why = if others.is_empty() { "there is none".to_owned() } else { told(&others) };
@@ -159,7 +242,7 @@ impl OciStore {
         }
         let mut puts = Vec::new();
         for image in &images {
-            puts.push(self.put_at(&record.run, image, layer));
+            puts.push(self.put_at(&record.run, image, form));
         }
         let results: Vec<_> = stream::iter(puts).buffered(PARALLEL).collect().await;
         combine(&record.run, images.iter().zip(results).collect())
@@ -173,27 +256,18 @@ impl Store for OciStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { dsse: true, detached: true, unsigned: false }
+        // A signature beside its payload fits into a bundle, but its payload does not.
+        let detached = self.options.encoding == Encoding::Dsse;
+        Capabilities { dsse: true, detached, unsigned: false }
     }
 
     async fn put(&self, record: &Record) -> Result<Outcome> {
-        let layer = match NewLayer::of(record) {
-            Ok(layer) => layer,
-            Err(Odd::DetachedRun) => {
-                let why = format!(
-                    "the payload of the format `{}` is no attestation, and registries hold only those",
-                    record.payload.format
-                );
-                return Err(unsupported(record, &why));
-            }
-            Err(Odd::Unsigned) => return Err(unsupported(record, "it is not signed")),
-            Err(Odd::EnvelopedImage) => {
-                return Err(unsupported(record, "signatures of images stand beside their payload"));
-            }
-        };
+        let form = self
+            .form(record)
+            .map_err(|odd| unsupported(record, &odd.reason(record.payload.format)))?;
         match &record.target {
-            Target::Image(image) => self.put_at(&record.run, image, &layer).await,
-            Target::Run => self.put_at_subjects(record, &layer).await,
+            Target::Image(image) => self.put_at(&record.run, image, &form).await,
+            Target::Run => self.put_at_subjects(record, &form).await,
         }
     }
 }
@@ -209,7 +283,10 @@ impl ReadBack for OciStore {
         };
         let mut all = Vec::new();
         for image in &images {
-            let attachments = self.attachments(Some(query.run), image, kind).await?;
+            let attachments = match self.options.encoding {
+                Encoding::Dsse => self.attachments(Some(query.run), image, kind).await?,
+                Encoding::SigstoreBundle => self.bundles_of_kind(query.run, image, kind).await?,
+            };
             for odd in &attachments.unreadable {
                 tracing::warn!(location = odd.location, reason = odd.reason, "unreadable");
             }

@@ -11,6 +11,7 @@ mod challenge;
 mod http;
 mod origin;
 mod policy;
+mod referrers;
 mod repository;
 mod session;
 mod throttle;

@@ -25,6 +25,9 @@ const MAX_MISSED: u32 = 5;
 /// Answers to writes say nothing that is needed.
 const MAX_RECEIPT: u64 = 64 * 1024;
 const CONTENT_DIGEST: &str = "docker-content-digest";
+/// Which subject the registry has seen in a manifest
+/// ([§Pushing manifests with subject](https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject)).
+const SUBJECT: &str = "oci-subject";
 const BLOB: &str = "application/octet-stream";
 
 /// What a token must allow.
@@ -39,8 +42,13 @@ pub(crate) enum Access {
 /// What became of writing a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// It is there, with this digest.
-    Done(Digest),
+    /// It is there.
+    Done {
+        /// With this digest.
+        digest: Digest,
+        /// Whether the registry says that it lists it among the referrers of its subject.
+        listed: bool,
+    },
     /// The registry could not, and may be asked again after this time.
     Later(Duration, Fault),
     /// The registry does not have a blob of it.
@@ -58,8 +66,8 @@ pub(crate) struct Fetched {
 /// A repository as seen with one credential; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Repository {
-    session: Arc<Session>,
-    name: ImageName,
+    pub(super) session: Arc<Session>,
+    pub(super) name: ImageName,
 }
 
 impl Repository {
@@ -108,23 +116,24 @@ impl Repository {
         }
     }
 
-    /// Writes a manifest under a tag, once: before a second time, whoever writes must look at the tag again.
+    /// Writes a manifest under a tag or its digest, once: before a second time, whoever writes a tag must look at it
+    /// again.
     ///
     /// `before` tells how often that was tried before.
     pub(crate) async fn put_manifest(
         &self,
-        tag: &str,
+        reference: &str,
         media_type: &str,
         bytes: Bytes,
         before: u32,
     ) -> Result<Put> {
-        let what = format!("writing the manifest {}", self.named(tag));
+        let what = format!("writing the manifest {}", self.named(reference));
         if bytes.len() as u64 > MAX_MANIFEST {
             let why = format!("it has {} bytes and registries take {MAX_MANIFEST}", bytes.len());
             return Err(Fault::new(ErrorKind::TooLarge, what, why));
         }
         let digest = Digest::sha256_of(&bytes);
-        let url = self.url(&what, &["manifests", tag]).await?;
+        let url = self.url(&what, &["manifests", reference]).await?;
         let request = Request {
             scope: &self.scope(Access::Push),
             content: Some((media_type, bytes)),
@@ -134,7 +143,7 @@ impl Repository {
         let answer = self.session.send(request).await?;
         if answer.status.is_success() {
             check_digest(&what, &digest, announced(&answer).as_ref())?;
-            return Ok(Put::Done(digest));
+            return Ok(Put::Done { digest, listed: answer.header(SUBJECT).is_some() });
         }
         let fault = answer.fault(&what);
         match throttle::next(answer.status, &answer.headers, before, Again::Freely) {
@@ -234,7 +243,7 @@ impl Repository {
         self.session.send(Request { scope: &self.scope(access), ..request }).await
     }
 
-    const fn request<'a>(&self, what: &'a str, method: Method, url: Url) -> Request<'a> {
+    pub(super) const fn request<'a>(&self, what: &'a str, method: Method, url: Url) -> Request<'a> {
         Request {
             what,
             method,
@@ -247,7 +256,7 @@ impl Repository {
         }
     }
 
-    fn scope(&self, access: Access) -> String {
+    pub(super) fn scope(&self, access: Access) -> String {
         let actions = match access {
             Access::Pull => "pull",
             Access::Push => "pull,push",
@@ -255,7 +264,7 @@ impl Repository {
         format!("repository:{}:{actions}", self.name.repository())
     }
 
-    async fn url(&self, what: &str, path: &[&str]) -> Result<Url> {
+    pub(super) async fn url(&self, what: &str, path: &[&str]) -> Result<Url> {
         let segments: Vec<&str> = self.name.repository().split('/').collect();
         // Addresses have no such segments: the request would go to another repository.
         if segments.iter().any(|segment| matches!(*segment, "" | "." | "..")) {

@@ -3,7 +3,7 @@
 use chains_core::{
     ErrorKind, Outcome, ReadBack as _, ReadQuery, Record, Signed, Store as _, Subject,
 };
-use chains_store_oci::{Encoding, OciOptions, OciStore};
+use chains_store_oci::{OciOptions, OciStore};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -406,10 +406,6 @@ fn options_that_cannot_be_used_are_told() {
         let error = OciStore::new(options, credentials).unwrap_err().report();
         assert!(error.starts_with(expect), "{error}");
     };
-    check(
-        OciOptions { encoding: Encoding::SigstoreBundle, ..options() },
-        "setting up the oci store: the encoding `sigstore-bundle` is not supported yet",
-    );
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_path_buf();
     let expect =

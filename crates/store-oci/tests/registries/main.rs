@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod bundles;
 mod concurrency;
 mod contract;
 mod hostile;

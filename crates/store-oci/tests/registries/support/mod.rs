@@ -5,7 +5,9 @@ mod records;
 mod registry;
 
 pub(crate) use log::Log;
-pub(crate) use records::{Image, attestation, detached_run, entry, push_image, signature};
+pub(crate) use records::{
+    Image, attestation, detached_run, entry, push_image, signature, signature_statement,
+};
 pub(crate) use registry::{Act, Registry, Seen, Tls, reply};
 
 use std::sync::Arc;

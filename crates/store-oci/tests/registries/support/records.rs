@@ -113,6 +113,26 @@ pub(crate) fn signature(name: &str, image: &Image) -> Record {
     record(run(name), Target::Image(image.digest.clone()), payload, signed)
 }
 
+/// The signature of an image by the run `name`, as a statement in an envelope.
+pub(crate) fn signature_statement(name: &str, image: &Image) -> Record {
+    let predicate_type = "https://sigstore.dev/cosign/sign/v1";
+    let bytes = Bytes::from(format!(
+        "{{\"predicateType\":\"{predicate_type}\",\"image\":\"{}\"}}",
+        image.digest
+    ));
+    let payload = Payload {
+        bytes: bytes.clone(),
+        media_type: media_type::IN_TOTO,
+        wrapping: Wrapping::Dsse,
+        format: "cosign/sign",
+        predicate_type: Some(predicate_type),
+        subjects: vec![image.subject()],
+    };
+    let signature = sign(&chains_core::dsse::pae(media_type::IN_TOTO, &bytes));
+    let signed = Signed::Dsse(Envelope::new(media_type::IN_TOTO, bytes, &signature));
+    record(run(name), Target::Image(image.digest.clone()), payload, signed)
+}
+
 /// A run in the format `tekton`: a signature beside the payload.
 pub(crate) fn detached_run(name: &str) -> Record {
     let bytes = Bytes::from_static(b"{}");

@@ -248,26 +248,35 @@ impl Registry {
         assert!(done.status().is_success(), "{}", done.text().await.unwrap_or_default());
     }
 
-    /// The manifest with a tag, as JSON; null where there is none.
+    /// The manifest with a tag or digest, as JSON; null where there is none.
     pub(crate) async fn manifest(&self, repository: &str, reference: &str) -> serde_json::Value {
-        let url = self.url(repository, &format!("manifests/{reference}"));
-        let answer = Self::client().get(url).send().await.expect("an answer");
-        if answer.status() == 404 {
-            return serde_json::Value::Null;
+        match self.manifest_bytes(repository, reference).await.as_slice() {
+            [] => serde_json::Value::Null,
+            bytes => serde_json::from_slice(bytes).expect("JSON"),
         }
-        serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON")
+    }
+
+    /// The same as it is; empty where there is none.
+    pub(crate) async fn manifest_bytes(&self, repository: &str, reference: &str) -> Vec<u8> {
+        self.get(repository, &format!("manifests/{reference}")).await
+    }
+
+    /// The registry's own list of what refers to a manifest, as JSON.
+    pub(crate) async fn referrers(&self, repository: &str, digest: &str) -> serde_json::Value {
+        let list = self.get(repository, &format!("referrers/{digest}")).await;
+        serde_json::from_slice(&list).expect("JSON")
+    }
+
+    async fn get(&self, repository: &str, path: &str) -> Vec<u8> {
+        let answer = Self::client().get(self.url(repository, path)).send().await;
+        let answer = answer.expect("an answer");
+        if answer.status() == 404 {
+            return Vec::new();
+        }
+        answer.bytes().await.expect("a body").to_vec()
     }
 
     pub(crate) async fn blob(&self, repository: &str, digest: &str) -> Vec<u8> {
-        let url = self.url(repository, &format!("blobs/{digest}"));
-        Self::client()
-            .get(url)
-            .send()
-            .await
-            .expect("an answer")
-            .bytes()
-            .await
-            .expect("a body")
-            .to_vec()
+        self.get(repository, &format!("blobs/{digest}")).await
     }
 }

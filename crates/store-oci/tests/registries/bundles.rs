@@ -1,0 +1,582 @@
+//! Sigstore bundles that refer to an image: in registries that list them, and in those that do not.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::http::Method;
+use chains_core::bundle::Bundle;
+use chains_core::{
+    Capabilities, ErrorKind, Outcome, ReadBack as _, Record, Signed, Store as _, Target,
+};
+use chains_store_oci::{Encoding, OciOptions, OciStore};
+use chains_testkit::store as suites;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Act, Image, Log, Registry, Seen, attestation, detached_run, entry, options, push_image, reply,
+    signature, signature_statement, store,
+};
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+fn bundled() -> OciStore {
+    store(OciOptions { encoding: Encoding::SigstoreBundle, ..options() }, None)
+}
+
+/// Whether the registry lists what refers to a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lists {
+    Itself,
+    /// And does not say so when a manifest is written.
+    Silently,
+    No,
+}
+
+const ALL: [Lists; 3] = [Lists::Itself, Lists::Silently, Lists::No];
+
+impl Lists {
+    fn act(self, seen: &Seen) -> Act {
+        match self {
+            Self::No if seen.path.contains("/referrers/") => reply(404, &[], "404 page not found"),
+            Self::No | Self::Silently if seen.is(&Method::PUT, "/manifests/") => {
+                Act::Without("oci-subject")
+            }
+            _ => Act::Pass,
+        }
+    }
+
+    async fn registry(self) -> Registry {
+        let registry = Registry::start().await;
+        registry.switch(move |seen| self.act(seen));
+        registry
+    }
+
+    /// What refers to the image, as readers find it.
+    async fn list(self, registry: &Registry, repository: &str, image: &Image) -> Vec<Value> {
+        let index = match self {
+            Self::No => registry.manifest(repository, &tag(image)).await,
+            _ => registry.referrers(repository, &image.digest.digest.to_string()).await,
+        };
+        index["manifests"].as_array().cloned().unwrap_or_default()
+    }
+}
+
+fn tag(image: &Image) -> String {
+    format!("sha256-{}", image.digest.digest.hex())
+}
+
+async fn put(store: &OciStore, record: &Record) -> (&'static str, String) {
+    match store.put(record).await.unwrap_or_else(|e| panic!("{}", e.report())) {
+        Outcome::Stored { location } => ("stored", location),
+        Outcome::AlreadyStored { location } => ("already stored", location),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn bundle_of(record: &Record) -> String {
+    Bundle::from_record(record).expect("a bundle").expect("it is signed").to_json()
+}
+
+fn sha256(content: impl AsRef<[u8]>) -> String {
+    chains_core::Digest::sha256_of(content.as_ref()).to_string()
+}
+
+#[tokio::test]
+async fn a_bundle_is_a_manifest_that_refers_to_the_image() {
+    for lists in ALL {
+        let registry = lists.registry().await;
+        let image = push_image(&registry, "team/app", "a").await;
+        let size = registry.manifest_bytes("team/app", &image.digest.digest.to_string()).await;
+        let records =
+            [signature_statement("build", &image), attestation("build", vec![image.subject()])];
+        for record in &records {
+            let (outcome, location) = put(&bundled(), record).await;
+            let (name, digest) = location.split_once('@').expect("a digest");
+            assert_eq!((outcome, name), ("stored", image.digest.name.to_string().as_str()));
+            let manifest = registry.manifest("team/app", digest).await;
+            let annotations = json!({
+                "dev.sigstore.bundle.content": "dsse-envelope",
+                "dev.sigstore.bundle.predicateType": record.payload.predicate_type,
+            });
+            let bundle = bundle_of(record);
+            let expect = json!({
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "artifactType": BUNDLE,
+                "config": {
+                    "mediaType": "application/vnd.oci.empty.v1+json",
+                    "digest": sha256("{}"), "size": 2, "artifactType": BUNDLE,
+                },
+                "layers": [{"mediaType": BUNDLE, "digest": sha256(&bundle), "size": bundle.len()}],
+                "subject": {
+                    "mediaType": MANIFEST,
+                    "digest": image.digest.digest.to_string(),
+                    "size": size.len(),
+                },
+                "annotations": annotations,
+            });
+            assert_eq!(manifest, expect, "{lists:?}");
+            assert_eq!(registry.blob("team/app", &sha256(&bundle)).await, bundle.into_bytes());
+            let listed = lists.list(&registry, "team/app", &image).await;
+            let listed: Vec<_> = listed.iter().filter(|one| one["digest"] == digest).collect();
+            assert_eq!(listed.len(), 1, "{lists:?}");
+            assert_eq!(listed[0]["artifactType"], BUNDLE);
+            assert_eq!(listed[0]["annotations"], annotations);
+            assert_eq!(listed[0]["mediaType"], MANIFEST);
+        }
+        assert_eq!(lists.list(&registry, "team/app", &image).await.len(), 2);
+        let index = registry.manifest("team/app", &tag(&image)).await;
+        assert_eq!(
+            index.is_null(),
+            lists != Lists::No,
+            "{lists:?}: no list besides the registry's"
+        );
+    }
+}
+
+#[tokio::test]
+async fn storing_twice_adds_nothing() {
+    for lists in ALL {
+        let registry = lists.registry().await;
+        let image = push_image(&registry, "app", "a").await;
+        for record in
+            [signature_statement("build", &image), attestation("build", vec![image.subject()])]
+        {
+            let first = put(&bundled(), &record).await;
+            registry.take_seen();
+            assert_eq!(put(&bundled(), &record).await, ("already stored", first.1));
+            let seen = registry.take_seen();
+            let writes = seen.iter().filter(|seen| !matches!(seen.method.as_str(), "GET" | "HEAD"));
+            assert_eq!(writes.count(), 0, "{lists:?}");
+        }
+        assert_eq!(lists.list(&registry, "app", &image).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_nobody_lists_is_listed() {
+    let registry = Lists::No.registry().await;
+    let image = push_image(&registry, "app", "a").await;
+    let record = attestation("build", vec![image.subject()]);
+    // Whoever wrote it did not get as far as the list.
+    registry.switch(|seen| match seen.is(&Method::PUT, "/manifests/sha256-") {
+        true => reply(403, &[], ""),
+        false => Lists::No.act(seen),
+    });
+    bundled().put(&record).await.expect_err("the list cannot be written");
+    registry.switch(|seen| Lists::No.act(seen));
+    assert_eq!(put(&bundled(), &record).await.0, "stored");
+    assert_eq!(Lists::No.list(&registry, "app", &image).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contract_is_kept() {
+    for lists in ALL {
+        let registry = lists.registry().await;
+        let image = push_image(&registry, "app", "a").await;
+        let repository = format!("{}/records", registry.host()).parse().ok();
+        let encoding = Encoding::SigstoreBundle;
+        for repository in [None, repository] {
+            let ours = store(OciOptions { repository, encoding, ..options() }, None);
+            let records = vec![
+                attestation("suite", vec![image.subject()]),
+                signature_statement("suite", &image),
+                signature("suite", &image),
+                detached_run("suite"),
+                Record { signed: None, material: None, ..attestation("none", Vec::new()) },
+            ];
+            // What the suite never stored is asked for in a registry that is not there.
+            if ours.bundles(&image.digest).await.is_ok() {
+                suites::suite_with(Arc::new(ours), records).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_is_read_back_by_kind() {
+    for lists in ALL {
+        let registry = lists.registry().await;
+        let image = push_image(&registry, "app", "a").await;
+        let store = bundled();
+        let mut keyless = attestation("keyless", vec![image.subject()]);
+        let mut material = (**keyless.material.as_ref().unwrap()).clone();
+        // Any DER will do: 49 bytes.
+        let base64 = format!("MDEA{}\n{}", "A".repeat(60), "AAAA");
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+        material.certificate = Some(pem.clone());
+        keyless.material = Some(material.into());
+        keyless.entry = Some(entry());
+        let signed = signature_statement("build", &image);
+        let attested = attestation("build", vec![image.subject()]);
+        for record in [&signed, &attested, &keyless] {
+            put(&store, record).await;
+        }
+        let read = store.read_back((&signed).into()).await.expect("it reads");
+        assert_eq!(read.len(), 1, "{lists:?}");
+        assert_eq!(read[0].payload, signed.payload.bytes);
+        let read = store.read_back((&attested).into()).await.expect("it reads");
+        let payloads: BTreeSet<_> = read.iter().map(|stored| stored.payload.clone()).collect();
+        let expect = [&attested, &keyless].map(|record| record.payload.bytes.clone());
+        assert_eq!((payloads, read.len()), (expect.into(), 2));
+        let certificates: Vec<_> =
+            read.into_iter().filter_map(|stored| stored.certificate).collect();
+        assert_eq!(certificates, [pem]);
+
+        let all = store.bundles(&image.digest).await.expect("it reads");
+        assert_eq!((all.found.len(), all.unreadable.len()), (3, 0));
+        let entries = all.found.iter().map(|found| {
+            let bundle = found.sigstore.as_ref().expect("a bundle");
+            bundle.verification_material.tlog_entries.len()
+        });
+        assert_eq!(entries.sum::<usize>(), 1);
+        assert_eq!(store.attestations(&image.digest).await.expect("it reads").found, []);
+    }
+}
+
+/// A manifest that refers to the image, as someone else would write it.
+async fn plant(registry: &Registry, image: &Image, manifest: Value, layer: &str) -> String {
+    let repository = image.digest.name.repository();
+    let digest = registry.push_blob(repository, layer.as_bytes()).await;
+    let config = registry.push_blob(repository, b"{}").await;
+    let mut whole = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": BUNDLE,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": config, "size": 2},
+        "layers": [{"mediaType": BUNDLE, "digest": digest, "size": layer.len()}],
+        "subject": {"mediaType": MANIFEST, "digest": image.digest.digest.to_string(), "size": 1},
+    });
+    for (name, value) in manifest.as_object().expect("an object") {
+        whole[name] = value.clone();
+    }
+    let whole = whole.to_string();
+    registry.put_manifest(repository, &sha256(&whole), &whole).await;
+    sha256(whole)
+}
+
+#[tokio::test]
+async fn what_others_refer_to_the_image_stays_and_does_not_stop_ours() {
+    let registry = Lists::Itself.registry().await;
+    let lost = registry.push_blob("app", b"gone").await;
+    registry.switch(move |seen| match seen.is(&Method::GET, &lost) {
+        true => reply(404, &[], ""),
+        false => Act::Pass,
+    });
+    let image = push_image(&registry, "app", "a").await;
+    let other = json!({"artifactType": "application/vnd.example.sbom"});
+    let huge = json!({"layers": [
+        {"mediaType": BUNDLE, "digest": sha256("x"), "size": 33 * 1024 * 1024},
+    ]});
+    let gone = json!({"layers": [{"mediaType": BUNDLE, "digest": sha256("gone"), "size": 4}]});
+    let two = json!({"layers": [
+        {"mediaType": BUNDLE, "digest": sha256("{}"), "size": 2},
+        {"mediaType": BUNDLE, "digest": sha256("{}"), "size": 2},
+    ]});
+    let plain = json!({"layers": [{"mediaType": "text/plain", "digest": sha256("{}"), "size": 2}]});
+    plant(&registry, &image, other, "sbom").await;
+    plant(&registry, &image, two, "x").await;
+    plant(&registry, &image, plain, "x").await;
+    let message = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial":{"publicKey":{"hint":""}},"messageSignature":{"signature":""}}"#;
+    let unreadable = [
+        (plant(&registry, &image, json!({}), "{}").await, "reading a Sigstore bundle"),
+        (
+            plant(&registry, &image, json!({}), message).await,
+            "what it signs is not in the registry",
+        ),
+        (plant(&registry, &image, huge, "x").await, "allowed are 33554432"),
+        (plant(&registry, &image, gone, "x").await, "does not have its content"),
+    ];
+    let record = attestation("build", vec![image.subject()]);
+    assert_eq!(put(&bundled(), &record).await.0, "stored");
+    assert_eq!(put(&bundled(), &record).await.0, "already stored");
+    let all = bundled().bundles(&image.digest).await.expect("it reads");
+    assert_eq!(all.found.len(), 1);
+    assert_eq!(all.unreadable.len(), unreadable.len(), "{:#?}", all.unreadable);
+    for (digest, reason) in unreadable {
+        let found = all.unreadable.iter().find(|odd| odd.location.ends_with(&digest));
+        let found = found.unwrap_or_else(|| panic!("{reason}"));
+        assert!(found.reason.contains(reason), "{found:?}");
+    }
+    let (log, _guard) = Log::start();
+    assert_eq!(bundled().read_back((&record).into()).await.expect("it reads").len(), 1);
+    assert_eq!(log.lines().iter().filter(|line| line.contains("unreadable")).count(), 4);
+}
+
+#[tokio::test]
+async fn a_list_that_others_keep_is_added_to() {
+    let registry = Lists::No.registry().await;
+    let image = push_image(&registry, "app", "a").await;
+    let theirs = plant(&registry, &image, json!({}), "theirs").await;
+    // As cosign writes it: the type of the config in place of the artifact's.
+    let descriptor = json!({
+        "mediaType": MANIFEST, "digest": theirs, "size": 1,
+        "artifactType": "application/vnd.oci.empty.v1+json", "org.example": "kept",
+    });
+    let index = json!({
+        "schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor],
+        "annotations": {"org.example": "kept"},
+    });
+    registry.put_manifest("app", &tag(&image), &index.to_string()).await;
+    put(&bundled(), &attestation("build", vec![image.subject()])).await;
+    let after = registry.manifest("app", &tag(&image)).await;
+    assert_eq!(after["annotations"], index["annotations"]);
+    assert_eq!(after["manifests"][0], descriptor);
+    assert_eq!(after["manifests"].as_array().map(Vec::len), Some(2));
+    let all = bundled().bundles(&image.digest).await.expect("it reads");
+    assert_eq!((all.found.len(), all.unreadable.len()), (1, 1), "theirs is looked at too");
+}
+
+#[tokio::test]
+async fn a_tag_that_holds_something_else_is_left_alone() {
+    let registry = Lists::No.registry().await;
+    let image = push_image(&registry, "app", "a").await;
+    let config = registry.push_blob("app", b"{}").await;
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
+        "config": {"mediaType": MANIFEST, "digest": config, "size": 2},
+    });
+    registry.put_manifest("app", &tag(&image), &manifest.to_string()).await;
+    let error = bundled().put(&attestation("build", vec![image.subject()])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{}", error.report());
+    assert!(error.report().contains("not an index of manifests"), "{}", error.report());
+    assert_eq!(registry.manifest("app", &tag(&image)).await, manifest);
+}
+
+#[tokio::test]
+async fn lists_of_many_pages_are_read_to_the_end() {
+    let registry = Lists::Itself.registry().await;
+    let image = push_image(&registry, "app", "a").await;
+    let mut listed = Vec::new();
+    for run in ["one", "two", "three"] {
+        put(&bundled(), &attestation(run, vec![image.subject()])).await;
+    }
+    listed.extend(Lists::Itself.list(&registry, "app", &image).await);
+    registry.switch(move |seen| {
+        if !seen.path.contains("/referrers/") {
+            return Act::Pass;
+        }
+        let at = seen.path.split_once("last=").map_or(0, |(_, at)| at.parse().expect("a number"));
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed[at]]});
+        let path = seen.path.split('?').next().expect("a path");
+        let link = format!("<{path}?n=1&last={}>; rel=\"next\"", at + 1);
+        let mut headers = vec![("content-type", INDEX)];
+        if at + 1 < listed.len() {
+            headers.push(("link", &link));
+        }
+        reply(200, &headers, index.to_string())
+    });
+    assert_eq!(bundled().bundles(&image.digest).await.expect("it reads").found.len(), 3);
+    for run in ["one", "two", "three"] {
+        let record = attestation(run, vec![image.subject()]);
+        assert_eq!(put(&bundled(), &record).await.0, "already stored");
+    }
+}
+
+#[tokio::test]
+async fn lists_that_lie_are_not_believed() {
+    let check = async |headers: Vec<(&'static str, &'static str)>, body: &'static str, expect| {
+        let registry = Lists::Itself.registry().await;
+        let image = push_image(&registry, "app", "a").await;
+        registry.switch(move |seen| match seen.path.contains("/referrers/") {
+            true => reply(200, &headers, body),
+            false => Act::Pass,
+        });
+        let found = bundled().bundles(&image.digest).await;
+        match (found, expect) {
+            (Ok(found), Ok(())) => assert_eq!(found.found, []),
+            (Err(error), Err(part)) => {
+                let part: &str = part;
+                assert!(error.report().contains(part), "{}", error.report());
+            }
+            (found, _) => panic!("{body}: {found:?}"),
+        }
+    };
+    let index = vec![("content-type", INDEX)];
+    let none = r#"{"schemaVersion":2,"manifests":[]}"#;
+    check(index.clone(), none, Ok(())).await;
+    check(index.clone(), r#"{"schemaVersion":2,"manifests":null}"#, Ok(())).await;
+    check(vec![("content-type", "text/html")], "<html>", Ok(())).await;
+    check(index.clone(), "{}", Err("not an index of manifests")).await;
+    check(index.clone(), r#"{"schemaVersion":1,"manifests":[]}"#, Err("schema version")).await;
+    let with = |link| vec![("content-type", INDEX), ("link", link)];
+    check(with("next"), none, Err("its link cannot be read")).await;
+    check(with("<https://10.0.0.1/v2/>; rel=next"), none, Err("an internal address")).await;
+    check(with("</v2/app/x>; rel=\"prev\""), none, Ok(())).await;
+    check(with("<?again>; rel=next"), none, Err("more than 100 pages")).await;
+}
+
+#[tokio::test]
+async fn failures_are_told() {
+    let check = async |path: &'static str, method: Method, status, kind| {
+        let registry = Lists::Itself.registry().await;
+        let image = push_image(&registry, "app", "a").await;
+        registry.switch(move |seen| match seen.is(&method, path) {
+            true => reply(status, &[], ""),
+            false => Act::Pass,
+        });
+        let error = bundled().put(&attestation("build", vec![image.subject()])).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{}", error.report());
+    };
+    check("/referrers/", Method::GET, 401, ErrorKind::Unauthorized).await;
+    check("/referrers/", Method::GET, 403, ErrorKind::Unauthorized).await;
+    check("/manifests/", Method::PUT, 403, ErrorKind::Unauthorized).await;
+    check("/blobs/uploads/", Method::POST, 403, ErrorKind::Unauthorized).await;
+    check("/manifests/", Method::PUT, 413, ErrorKind::TooLarge).await;
+}
+
+#[tokio::test]
+async fn a_registry_that_stumbles_gets_another_chance() {
+    let missing = r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"once more"}]}"#;
+    for (status, body) in [(500, ""), (429, ""), (400, missing)] {
+        let registry = Lists::Itself.registry().await;
+        let image = push_image(&registry, "app", "a").await;
+        let count = AtomicUsize::new(0);
+        registry.switch(move |seen| {
+            let put = seen.is(&Method::PUT, "/manifests/");
+            if put && count.fetch_add(1, Ordering::Relaxed) < 2 {
+                return reply(status, &[("retry-after", "0")], body);
+            }
+            Act::Pass
+        });
+        let record = attestation("build", vec![image.subject()]);
+        assert_eq!(put(&bundled(), &record).await.0, "stored", "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_writers_lose_nothing_and_write_nothing_twice() {
+    for lists in ALL {
+        for stores in [1, 4] {
+            let registry = lists.registry().await;
+            let image = push_image(&registry, "app", "a").await;
+            let settle = OciOptions::default().settle;
+            let one = || OciOptions { settle, encoding: Encoding::SigstoreBundle, ..options() };
+            let stores: Vec<_> = (0..stores).map(|_| Arc::new(store(one(), None))).collect();
+            let records: Vec<_> = (0..16)
+                .map(|i| attestation(&format!("run-{}", i / 2), vec![image.subject()]))
+                .collect();
+            let tasks: Vec<_> = records
+                .iter()
+                .enumerate()
+                .map(|(i, record)| {
+                    // Both of a pair through the same store.
+                    let store = Arc::clone(&stores[(i / 2) % stores.len()]);
+                    let record = record.clone();
+                    tokio::spawn(async move { put(&store, &record).await })
+                })
+                .collect();
+            for task in tasks {
+                task.await.expect("no panic");
+            }
+            let listed = lists.list(&registry, "app", &image).await;
+            let digests: BTreeSet<_> = listed.iter().map(|one| one["digest"].to_string()).collect();
+            assert_eq!((digests.len(), listed.len()), (8, 8), "{lists:?} {}", stores.len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_repository_holds_all_and_keeps_it() {
+    for lists in ALL {
+        let registry = lists.registry().await;
+        let image = push_image(&registry, "app", "a").await;
+        let other: chains_core::ImageName =
+            format!("{}/signatures", registry.host()).parse().unwrap();
+        let encoding = Encoding::SigstoreBundle;
+        let options = OciOptions { repository: Some(other.clone()), encoding, ..options() };
+        let store = store(options, None);
+        let record = attestation("build", vec![image.subject()]);
+        let (outcome, location) = put(&store, &record).await;
+        assert_eq!(
+            (outcome, location.split('@').next()),
+            ("stored", Some(other.to_string().as_str()))
+        );
+        assert_eq!(put(&store, &record).await.0, "already stored");
+        assert_eq!(lists.list(&registry, "signatures", &image).await.len(), 1, "{lists:?}");
+        assert_eq!(lists.list(&registry, "app", &image).await, Vec::<Value>::new());
+        assert_eq!(store.bundles(&image.digest).await.expect("it reads").found.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_there_is_told_by_name() {
+    let registry = Lists::Itself.registry().await;
+    let image = push_image(&registry, "app", "a").await;
+    let gone = format!("{}/gone@{}", registry.host(), image.digest.digest).parse().unwrap();
+    let gone = Image { digest: gone };
+    let error = bundled().put(&signature_statement("build", &gone)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.report(), format!("there is no image {} in the registry", gone.digest));
+    assert_eq!(bundled().bundles(&gone.digest).await.expect("none").found, []);
+}
+
+#[tokio::test]
+async fn an_index_of_images_is_a_subject_too() {
+    let registry = Lists::Itself.registry().await;
+    let image = push_image(&registry, "app", "a").await;
+    for (media_type, text) in [
+        (INDEX, json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []})),
+        (
+            MANIFEST,
+            json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [], "config":
+            {"mediaType": MANIFEST, "digest": sha256(r#"{"comment":"a"}"#), "size": 15}}),
+        ),
+    ] {
+        let text = text.to_string();
+        registry.put_manifest("app", &sha256(&text), &text).await;
+        let digest = format!("{}@{}", image.digest.name, sha256(&text)).parse().unwrap();
+        let subject = Image { digest };
+        let location = put(&bundled(), &signature_statement("build", &subject)).await.1;
+        let manifest = registry.manifest("app", location.split('@').nth(1).unwrap()).await;
+        let expect = json!({"mediaType": media_type, "digest": sha256(&text), "size": text.len()});
+        assert_eq!(manifest["subject"], expect);
+    }
+}
+
+#[tokio::test]
+async fn a_log_entry_that_comes_later_makes_another_bundle() {
+    let registry = Lists::Itself.registry().await;
+    let image = push_image(&registry, "app", "a").await;
+    let record = attestation("build", vec![image.subject()]);
+    put(&bundled(), &record).await;
+    let logged = Record { entry: Some(entry()), ..record };
+    assert_eq!(put(&bundled(), &logged).await.0, "stored");
+    assert_eq!(put(&bundled(), &logged).await.0, "already stored");
+    assert_eq!(Lists::Itself.list(&registry, "app", &image).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_no_bundle_can_hold_is_refused() {
+    let registry = Lists::Itself.registry().await;
+    let image = push_image(&registry, "app", "a").await;
+    let expect = Capabilities { dsse: true, detached: false, unsigned: false };
+    assert_eq!(bundled().capabilities(), expect);
+    let check = async |record: Record, part: &str| {
+        let error = bundled().put(&record).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{}", error.report());
+        assert!(error.report().contains(part), "{}", error.report());
+    };
+    check(signature("build", &image), "format `simplesigning` is none").await;
+    check(detached_run("build"), "format `tekton` is no attestation").await;
+    let unsigned = Record { signed: None, material: None, ..attestation("build", Vec::new()) };
+    check(unsigned, "it is not signed").await;
+    let mut odd = attestation("build", vec![image.subject()]);
+    let mut material = (**odd.material.as_ref().unwrap()).clone();
+    material.certificate = Some("no PEM".to_owned());
+    odd.material = Some(material.into());
+    check(odd, "reading the certificate of a record").await;
+    // And in tags, an image's signature in an envelope.
+    let tags = store(options(), None);
+    let statement = signature_statement("build", &image);
+    assert!(matches!(
+        (&statement.target, &statement.signed),
+        (Target::Image(_), Some(Signed::Dsse(_)))
+    ));
+    let error = tags.put(&statement).await.unwrap_err();
+    assert!(error.report().contains("stand beside their payload"), "{}", error.report());
+}
