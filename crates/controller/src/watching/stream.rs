@@ -85,7 +85,9 @@ impl Watch {
                 }
                 Ok(None) => return,
                 // It fell too far behind: the stream lists by itself.
-                Err(watcher::Error::WatchError(status)) if status.code == 410 => {}
+                Err(watcher::Error::WatchError(status)) if status.code == 410 => {
+                    tokio::time::sleep(backoff.next()).await;
+                }
                 Err(error) => {
                     let anew = self.failed(&error).await;
                     tokio::time::sleep(backoff.next()).await;

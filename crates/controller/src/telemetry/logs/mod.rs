@@ -112,10 +112,11 @@ impl Chosen {
     }
 }
 
-/// Our crates at this level, all others at warnings at most.
+/// Our crates at this level, all others at warnings at most; the client of the API server not at all, for what it
+/// complains of comes back as an error that we tell.
 fn directives(level: Level) -> String {
     let others = level.min(Level::WARN);
-    format!("{others},{OURS}={level}")
+    format!("{others},kube_client=off,kube_runtime=off,{OURS}={level}")
 }
 
 /// Our spans, whatever the level: a warning is to tell its run also where only warnings are logged.

@@ -166,6 +166,6 @@ fn details_and_their_spans_are_logged_where_they_are_asked_for() {
 fn what_is_wrong_with_rust_log_is_told() {
     let fault = Chosen::new(Some("chains=what".to_owned())).fault.unwrap();
     assert!(fault.starts_with("\"chains=what\": "), "{fault}");
-    assert_eq!(directives(Level::TRACE), "WARN,chains=TRACE");
-    assert_eq!(directives(Level::ERROR), "ERROR,chains=ERROR");
+    assert_eq!(directives(Level::TRACE), "WARN,kube_client=off,kube_runtime=off,chains=TRACE");
+    assert_eq!(directives(Level::ERROR), "ERROR,kube_client=off,kube_runtime=off,chains=ERROR");
 }
