@@ -22,4 +22,6 @@ mod subjects;
 pub use keyring::Keyring;
 pub use options::{Encoding, OciOptions};
 pub use read::{Attached, Attachments, Unreadable};
-pub use store::{OciStore, left_out};
+pub use referrers::{Bundled, Bundles};
+pub use store::OciStore;
+pub use subjects::left_out;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use chains_core::bundle::Bundle;
 use chains_core::dsse::Envelope;
 use chains_core::{Digest, Error, ErrorKind, ImageName, Result, Signed, Stored};
 use futures_util::StreamExt as _;
@@ -43,8 +42,6 @@ pub struct Attached {
     pub bundle: Option<String>,
     /// The timestamp, as the JSON that `cosign` keeps in `dev.sigstore.cosign/rfc3161timestamp`.
     pub timestamp: Option<String>,
-    /// The Sigstore bundle, where it was found in one: log entries and timestamps are there then.
-    pub sigstore: Option<Bundle>,
 }
 
 /// A layer, or a bundle, that is not what it must be.
@@ -163,7 +160,7 @@ fn attached(kind: Kind, layer: &Descriptor, bytes: Bytes) -> Result<Attached, St
         certificate: some(CERTIFICATE),
         chain: some(CHAIN),
     };
-    Ok(Attached { stored, bundle: some(BUNDLE), timestamp: some(TIMESTAMP), sigstore: None })
+    Ok(Attached { stored, bundle: some(BUNDLE), timestamp: some(TIMESTAMP) })
 }
 
 /// The name, and the tag or digest.

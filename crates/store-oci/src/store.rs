@@ -1,12 +1,11 @@
 //! The store itself.
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chains_core::{
     Capabilities, Error, ErrorKind, ImageDigest, ImageName, Outcome, ReadBack, ReadQuery, Record,
-    RegistryCredentials, Result, RunRef, Store, Stored, Subject, Target,
+    RegistryCredentials, Result, RunRef, Store, Stored, Target,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -17,7 +16,8 @@ use crate::layer::{Kind, NewLayer, Odd};
 use crate::manifest::Manifest;
 use crate::referrers::{self, NewBundle, Referrers};
 use crate::registry::{Access, Registries, Repository};
-use crate::{Attachments, Encoding, OciOptions, read, subjects};
+use crate::subjects::{Other, images, told};
+use crate::{Attachments, Bundles, Encoding, OciOptions, Unreadable, read};
 
 /// How many subjects of one statement are worked on at once.
 const PARALLEL: usize = 8;
@@ -47,6 +47,9 @@ pub struct OciStore {
     tags: Tags<Manifest>,
     referrers: Referrers,
 }
+
+/// What can be read of an image's records, and what cannot.
+type Found = (Vec<Stored>, Vec<Unreadable>);
 
 /// A record in the form that the store keeps it in.
 enum Form {
@@ -109,11 +112,11 @@ impl OciStore {
     ///
     /// # Errors
     /// Where the registry does not answer, or not with a list of manifests.
-    pub async fn bundles(&self, image: &ImageDigest) -> Result<Attachments> {
+    pub async fn bundles(&self, image: &ImageDigest) -> Result<Bundles> {
         self.bundles_of(None, image).await
     }
 
-    async fn bundles_of(&self, run: Option<&RunRef>, image: &ImageDigest) -> Result<Attachments> {
+    async fn bundles_of(&self, run: Option<&RunRef>, image: &ImageDigest) -> Result<Bundles> {
         let name = self.options.repository.as_ref().unwrap_or(&image.name);
         let repository = self.repository(run, name).await?;
         Ok(referrers::bundles(&repository, name, &image.digest).await?)
@@ -125,14 +128,21 @@ impl OciStore {
         run: &RunRef,
         image: &ImageDigest,
         kind: Kind,
-    ) -> Result<Attachments> {
-        let mut bundles = self.bundles_of(Some(run), image).await?;
-        bundles.found.retain(|bundle| {
-            let predicate_type = referrers::predicate_type(&bundle.stored.payload);
+    ) -> Result<Found> {
+        let bundles = self.bundles_of(Some(run), image).await?;
+        let is_of_kind = |stored: &Stored| {
+            let predicate_type = referrers::predicate_type(&stored.payload);
             let signs_image = predicate_type.as_deref() == Some(IMAGE_SIGNATURE);
             signs_image == (kind == Kind::Signature)
-        });
-        Ok(bundles)
+        };
+        let found = bundles.found.into_iter().map(|bundled| bundled.stored).filter(is_of_kind);
+        Ok((found.collect(), bundles.unreadable))
+    }
+
+    async fn layers_of_kind(&self, run: &RunRef, image: &ImageDigest, kind: Kind) -> Result<Found> {
+        let layers = self.attachments(Some(run), image, kind).await?;
+        let found = layers.found.into_iter().map(|attached| attached.stored);
+        Ok((found.collect(), layers.unreadable))
     }
 
     async fn attachments(
@@ -283,61 +293,17 @@ impl ReadBack for OciStore {
         };
         let mut all = Vec::new();
         for image in &images {
-            let attachments = match self.options.encoding {
-                Encoding::Dsse => self.attachments(Some(query.run), image, kind).await?,
+            let (found, unreadable) = match self.options.encoding {
+                Encoding::Dsse => self.layers_of_kind(query.run, image, kind).await?,
                 Encoding::SigstoreBundle => self.bundles_of_kind(query.run, image, kind).await?,
             };
-            for odd in &attachments.unreadable {
+            for odd in &unreadable {
                 tracing::warn!(location = odd.location, reason = odd.reason, "unreadable");
             }
-            all.extend(attachments.found.into_iter().map(|attached| attached.stored));
+            all.extend(found);
         }
         Ok(all)
     }
-}
-
-/// The subjects that get no attestation in a registry, each with the reason: they are no images.
-///
-/// [`OciStore`] tells them in the log, because its outcome tells where something is.
-///
-/// ```
-/// use chains_core::Subject;
-/// let jar = Subject { name: "target/app.jar".to_owned(), digest: [].into() };
-/// assert_eq!(chains_store_oci::left_out(&[jar]), ["\"target/app.jar\" has no sha256 digest"]);
-/// ```
-#[must_use]
-pub fn left_out(subjects: &[Subject]) -> Vec<String> {
-    images(subjects).1.iter().map(Other::to_string).collect()
-}
-
-/// A subject that is no image, and why not.
-struct Other<'a> {
-    subject: &'a str,
-    why: String,
-}
-
-impl fmt::Display for Other<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.subject, self.why)
-    }
-}
-
-fn told(others: &[Other<'_>]) -> String {
-    others.iter().map(Other::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// The images among subjects, each once, and the others.
-fn images(subjects: &[Subject]) -> (Vec<ImageDigest>, Vec<Other<'_>>) {
-    let mut images = Vec::new();
-    let mut others = Vec::new();
-    for subject in subjects {
-        match subjects::image(subject) {
-            Ok(image) if images.contains(&image) => {}
-            Ok(image) => images.push(image),
-            Err(why) => others.push(Other { subject: &subject.name, why }),
-        }
-    }
-    (images, others)
 }
 
 /// Why a name leads nowhere whose registry ends with a colon: a scheme is read as such a registry, as the registries'

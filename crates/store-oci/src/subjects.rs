@@ -1,12 +1,58 @@
 //! Which subjects of a statement are images in a registry.
 
+use std::fmt;
+
 use chains_core::{Digest, DigestAlgorithm, ImageDigest, Subject};
+
+/// The subjects that get no attestation in a registry, each with the reason: they are no images.
+///
+/// [`OciStore`](crate::OciStore) tells them in the log, because its outcome tells where something is.
+///
+/// ```
+/// use chains_core::Subject;
+/// let jar = Subject { name: "target/app.jar".to_owned(), digest: [].into() };
+/// assert_eq!(chains_store_oci::left_out(&[jar]), ["\"target/app.jar\" has no sha256 digest"]);
+/// ```
+#[must_use]
+pub fn left_out(subjects: &[Subject]) -> Vec<String> {
+    images(subjects).1.iter().map(Other::to_string).collect()
+}
+
+/// A subject that is no image, and why not.
+pub(crate) struct Other<'a> {
+    pub(crate) subject: &'a str,
+    pub(crate) why: String,
+}
+
+impl fmt::Display for Other<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.subject, self.why)
+    }
+}
+
+pub(crate) fn told(others: &[Other<'_>]) -> String {
+    others.iter().map(Other::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The images among subjects, each once, and the others.
+pub(crate) fn images(subjects: &[Subject]) -> (Vec<ImageDigest>, Vec<Other<'_>>) {
+    let mut images = Vec::new();
+    let mut others = Vec::new();
+    for subject in subjects {
+        match image(subject) {
+            Ok(image) if images.contains(&image) => {}
+            Ok(image) => images.push(image),
+            Err(why) => others.push(Other { subject: &subject.name, why }),
+        }
+    }
+    (images, others)
+}
 
 /// The image that a subject is, or why it is none, to be read after its name.
 ///
 /// An image's name begins with its registry: what names no registry (`app.jar`) would else be taken for an
 /// image of Docker Hub.
-pub(crate) fn image(subject: &Subject) -> Result<ImageDigest, String> {
+fn image(subject: &Subject) -> Result<ImageDigest, String> {
     let name = &subject.name;
     if name.contains("://")
         || ["pkg:", "git+", "urn:"].iter().any(|scheme| name.starts_with(scheme))

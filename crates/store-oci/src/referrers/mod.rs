@@ -25,6 +25,7 @@ use crate::registry::{Access, Put, Repository, jitter};
 use bundle::{EMPTY, Referrer};
 pub(crate) use bundle::{NewBundle, Subject};
 use index::Index;
+pub use read::{Bundled, Bundles};
 pub(crate) use read::{bundles, predicate_type};
 
 /// How long to wait at first before blobs that the registry misses are uploaded again.

@@ -13,11 +13,29 @@ use serde::Deserialize;
 
 use super::bundle::EMPTY_MEDIA_TYPE;
 use super::list;
+use crate::Unreadable;
 use crate::fault::{self, Fault};
 use crate::manifest::{Descriptor, parse_json};
 use crate::read::{Budget, PARALLEL, is_about_content};
 use crate::registry::{Access, Repository};
-use crate::{Attached, Attachments, Unreadable};
+
+/// What was found of the bundles of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bundles {
+    /// Readable ones in the order of the registry; their signatures are not verified.
+    pub found: Vec<Bundled>,
+    /// Those that could not be read: anybody who may push to the repository may add such.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// One bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundled {
+    /// Payload, envelope and certificate.
+    pub stored: Stored,
+    /// The whole of it, with log entries and timestamps.
+    pub bundle: Bundle,
+}
 
 /// What the media types of bundles begin with, of any version.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
@@ -29,7 +47,7 @@ pub(crate) async fn bundles(
     repository: &Repository,
     name: &ImageName,
     subject: &Digest,
-) -> fault::Result<Attachments> {
+) -> fault::Result<Bundles> {
     let mut seen = HashSet::new();
     let mut candidates = list(repository, subject, Access::Pull).await?.descriptors;
     candidates.retain(|one| may_be_bundle(one) && seen.insert(one.digest.clone()));
@@ -44,13 +62,13 @@ pub(crate) async fn bundles(
         reads.push(one(repository, candidate, &budget));
     }
     let results: Vec<_> = stream::iter(reads).buffered(PARALLEL).collect().await;
-    let mut all = Attachments::default();
+    let mut all = Bundles::default();
     for (candidate, result) in candidates.iter().zip(results) {
         let location = format!("{name}@{}", candidate.digest);
         match result? {
-            Ok(Some(mut attached)) => {
-                attached.stored.location = location;
-                all.found.push(attached);
+            Ok(Some(mut bundled)) => {
+                bundled.stored.location = location;
+                all.found.push(bundled);
             }
             Ok(None) => {}
             Err(reason) => all.unreadable.push(Unreadable { location, reason }),
@@ -73,7 +91,7 @@ async fn one(
     repository: &Repository,
     listed: &Descriptor,
     budget: &Budget,
-) -> fault::Result<Result<Option<Attached>, String>> {
+) -> fault::Result<Result<Option<Bundled>, String>> {
     match fetch(repository, listed, budget).await {
         Err(fault) if is_about_content(fault.kind) || fault.kind == ErrorKind::Protocol => {
             Ok(Err(fault.why))
@@ -86,7 +104,7 @@ async fn fetch(
     repository: &Repository,
     listed: &Descriptor,
     budget: &Budget,
-) -> fault::Result<Result<Option<Attached>, String>> {
+) -> fault::Result<Result<Option<Bundled>, String>> {
     #[derive(Deserialize)]
     struct Manifest {
         #[serde(default)]
@@ -112,12 +130,12 @@ async fn fetch(
         return Ok(Err(why));
     }
     match repository.blob(&digest, layer.size).await? {
-        Some(bytes) => Ok(attached(&bytes).map(Some)),
+        Some(bytes) => Ok(bundled(&bytes).map(Some)),
         None => missing(),
     }
 }
 
-fn attached(bytes: &[u8]) -> Result<Attached, String> {
+fn bundled(bytes: &[u8]) -> Result<Bundled, String> {
     let bundle = Bundle::from_json(bytes).map_err(|e| e.report())?;
     let Content::DsseEnvelope(envelope) = &bundle.content else {
         return Err("what it signs is not in the registry".to_owned());
@@ -133,7 +151,7 @@ fn attached(bytes: &[u8]) -> Result<Attached, String> {
         certificate,
         chain: None,
     };
-    Ok(Attached { stored, bundle: None, timestamp: None, sigstore: Some(bundle) })
+    Ok(Bundled { stored, bundle })
 }
 
 /// The predicate type of a statement; not verified.

@@ -228,10 +228,8 @@ async fn what_is_stored_is_read_back_by_kind() {
 
         let all = store.bundles(&image.digest).await.expect("it reads");
         assert_eq!((all.found.len(), all.unreadable.len()), (3, 0));
-        let entries = all.found.iter().map(|found| {
-            let bundle = found.sigstore.as_ref().expect("a bundle");
-            bundle.verification_material.tlog_entries.len()
-        });
+        let entries =
+            all.found.iter().map(|found| found.bundle.verification_material.tlog_entries.len());
         assert_eq!(entries.sum::<usize>(), 1);
         assert_eq!(store.attestations(&image.digest).await.expect("it reads").found, []);
     }
