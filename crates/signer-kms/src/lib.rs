@@ -26,10 +26,24 @@
 //! # }
 //! ```
 
+#![cfg_attr(
+    not(all(feature = "aws", feature = "azure", feature = "gcp", feature = "vault")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what services share is not used in full by each of them"
+    )
+)]
+
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(feature = "gcp")]
+mod gcp;
 mod hash;
 mod http;
+mod kept;
 mod keys;
 mod options;
 mod provider;

@@ -1,5 +1,6 @@
 //! What can be set about the signer.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ impl Default for Limits {
 ///
 /// The first of these that is set is the token: a JWT from `spire`, `token_path`, `token`, a login with the JWT in
 /// `oidc_token_path`, `VAULT_TOKEN`, `BAO_TOKEN`, the file `~/.vault-token`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct VaultOptions {
     /// Address of the server (`signers.kms.auth.address`); else `VAULT_ADDR`, `BAO_ADDR`.
     pub address: Option<String>,
@@ -85,6 +86,23 @@ pub struct VaultOptions {
     pub spire: Option<Spire>,
     /// How RSA keys sign: the transit engine does both with every key.
     pub rsa: RsaPadding,
+}
+
+/// An address may hold a password: what it has of that is left out.
+impl fmt::Debug for VaultOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.address.as_deref().map(|text| text.rsplit('@').next().unwrap_or(text));
+        f.debug_struct("VaultOptions")
+            .field("address", &address)
+            .field("token", &self.token)
+            .field("token_path", &self.token_path)
+            .field("oidc_path", &self.oidc_path)
+            .field("oidc_role", &self.oidc_role)
+            .field("oidc_token_path", &self.oidc_token_path)
+            .field("spire", &self.spire)
+            .field("rsa", &self.rsa)
+            .finish()
+    }
 }
 
 /// Where a JWT of SPIRE comes from.

@@ -66,6 +66,12 @@ pub(crate) fn build(options: KmsOptions) -> Result<Arc<dyn Provider>> {
     match &options.key {
         #[cfg(feature = "aws")]
         Reference::Aws(key) => Ok(Arc::new(crate::aws::AwsKms::new(key.clone(), &options)?)),
+        #[cfg(feature = "azure")]
+        Reference::Azure(key) => {
+            Ok(Arc::new(crate::azure::AzureVault::new(key.clone(), &options)?))
+        }
+        #[cfg(feature = "gcp")]
+        Reference::Gcp(key) => Ok(Arc::new(crate::gcp::CloudKms::new(key.clone(), &options)?)),
         #[cfg(feature = "vault")]
         Reference::Vault(key) => Ok(Arc::new(crate::vault::Transit::new(key.clone(), &options)?)),
         #[allow(unreachable_patterns, reason = "with every service compiled in, none is left")]

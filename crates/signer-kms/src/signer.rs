@@ -1,5 +1,6 @@
 //! The signer: what is the same for all services.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,11 +15,16 @@ use crate::{KmsOptions, Limits, Provider};
 /// The public key is fetched once and kept. Of a reference that names no version, it is fetched again every
 /// [`Limits::refresh`], and whenever the service signs with another version, or refuses: each signature comes with
 /// the key of the version that made it. Every signature is verified before it leaves.
-#[derive(Debug)]
 pub struct KmsSigner {
     provider: Arc<dyn Provider>,
     keys: Keys,
     turns: Semaphore,
+}
+
+impl fmt::Debug for KmsSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KmsSigner").field(&self.reference()).finish()
+    }
 }
 
 impl KmsSigner {

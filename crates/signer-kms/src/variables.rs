@@ -44,6 +44,12 @@ impl Variables {
         self.0.is_some()
     }
 
+    /// The value, where these are other variables than the process's.
+    #[cfg(feature = "gcp")]
+    pub(crate) fn given(&self, name: &str) -> Option<String> {
+        self.0.as_ref().and_then(|_| self.get(name))
+    }
+
     /// The first of these that is set.
     pub(crate) fn first(&self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| self.get(name))

@@ -94,7 +94,11 @@ impl Api {
 
     async fn find(&self) -> Result<Found> {
         let sdk = wallet::load(&self.connector, &self.variables).await;
-        let region = self.region.clone().or_else(|| sdk.region().map(ToString::to_string));
+        let region = self
+            .region
+            .clone()
+            .or_else(|| sdk.region().map(ToString::to_string))
+            .filter(|region| !region.is_empty());
         let region = region.ok_or_else(|| {
             let what = format!("looking for the region of {}", self.reference);
             let why = "set AWS_REGION, or name the key by its ARN";

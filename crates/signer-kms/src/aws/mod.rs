@@ -16,8 +16,6 @@ mod api;
 mod connector;
 mod endpoint;
 mod key;
-#[cfg(test)]
-mod tests;
 mod wallet;
 
 pub(crate) use key::AwsKms;

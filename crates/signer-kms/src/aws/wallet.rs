@@ -1,7 +1,7 @@
 //! Credentials, where AWS's own tools find them: variables, files of profiles, web identities (IRSA), containers (EKS
 //! Pod Identity, ECS), machines (EC2).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -12,6 +12,7 @@ use chains_core::{Error, ErrorKind, Result, chain};
 
 use super::connector::Connector;
 use crate::Variables;
+use crate::kept::{Fresh, Kept};
 
 /// Credentials are replaced so long before they expire.
 const MARGIN: Duration = Duration::from_secs(120);
@@ -43,9 +44,7 @@ pub(super) async fn load(connector: &Connector, variables: &Variables) -> SdkCon
 #[derive(Debug)]
 pub(super) struct Wallet {
     provider: SharedCredentialsProvider,
-    held: Mutex<Option<Arc<Credentials>>>,
-    /// Held by the one who fetches.
-    fetching: tokio::sync::Mutex<()>,
+    kept: Kept<Credentials>,
 }
 
 impl Wallet {
@@ -56,59 +55,23 @@ impl Wallet {
             Error::new(ErrorKind::Configuration, "looking for credentials of AWS")
                 .with_source("no place to look in is configured")
         })?;
-        let fetching = tokio::sync::Mutex::default();
-        Ok(Self { provider, held: Mutex::default(), fetching })
+        Ok(Self { provider, kept: Kept::new() })
     }
 
     pub(super) async fn credentials(&self) -> Result<Arc<Credentials>> {
-        let held = self.held();
-        if let Some(good) = held.clone().filter(|held| lasts(held, MARGIN)) {
-            return Ok(good);
-        }
-        let _only_one = match self.fetching.try_lock() {
-            Ok(only_one) => only_one,
-            Err(_) => match held.clone().filter(|held| lasts(held, Duration::ZERO)) {
-                // While another one replaces them, they still do.
-                Some(good) => return Ok(good),
-                None => self.fetching.lock().await,
-            },
+        let fetch = |_| async {
+            let value = self.provider.provide_credentials().await.map_err(not_found)?;
+            let left = |expiry: SystemTime| expiry.duration_since(SystemTime::now());
+            let lifetime = value.expiry().map(|expiry| left(expiry).unwrap_or_default());
+            Ok(Fresh { value, lifetime, margin: MARGIN })
         };
-        if let Some(good) = self.held().filter(|held| lasts(held, MARGIN)) {
-            return Ok(good);
-        }
-        match self.provider.provide_credentials().await {
-            Ok(fetched) => Ok(self.hold(fetched)),
-            Err(error) => match held.filter(|held| lasts(held, Duration::ZERO)) {
-                Some(good) => {
-                    tracing::warn!(error = chain(&error), "the credentials at hand are used on");
-                    Ok(good)
-                }
-                None => Err(not_found(error)),
-            },
-        }
+        self.kept.get(fetch).await
     }
 
     /// Forgets credentials that were refused.
     pub(super) fn forget(&self, refused: &Arc<Credentials>) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.take_if(|held| Arc::ptr_eq(held, refused));
+        self.kept.forget(refused);
     }
-
-    fn held(&self) -> Option<Arc<Credentials>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn hold(&self, fetched: Credentials) -> Arc<Credentials> {
-        let fetched = Arc::new(fetched);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = Some(Arc::clone(&fetched));
-        fetched
-    }
-}
-
-/// Whether they are good for so long.
-fn lasts(credentials: &Credentials, margin: Duration) -> bool {
-    credentials.expiry().is_none_or(|expiry| expiry > SystemTime::now() + margin)
 }
 
 fn not_found(error: CredentialsError) -> Error {
@@ -121,5 +84,7 @@ fn not_found(error: CredentialsError) -> Error {
     };
     // A provider that failed may have been out of reach for a moment.
     let retryable = kind.is_retryable() || matches!(error, CredentialsError::ProviderError(_));
-    Error::new(kind, "looking for credentials of AWS").with_source(error).with_retryable(retryable)
+    // It lists the places that it looked in, each in a line.
+    let why = chain(&error).lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    Error::new(kind, "looking for credentials of AWS").with_source(why).with_retryable(retryable)
 }

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use bytes::Bytes;
 use chains_core::{Error, ErrorKind, Result, Secret, chain};
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -63,6 +63,19 @@ async fn body(what: &str, mut response: reqwest::Response) -> Result<Bytes> {
         body.extend_from_slice(&chunk);
     }
     Ok(body.into())
+}
+
+/// A header that no log shows.
+///
+/// # Errors
+/// [`ErrorKind::Unauthorized`] where it holds what no header may.
+pub(crate) fn secret_header(what: &str, secret: &Secret) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| {
+        let why = "the token holds characters that no token has";
+        Error::new(ErrorKind::Unauthorized, what).with_source(why)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A request that got no answer.

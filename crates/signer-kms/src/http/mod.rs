@@ -4,5 +4,5 @@ mod answer;
 mod client;
 mod throttle;
 
-pub(crate) use answer::{Answer, Refusal, kind, send};
+pub(crate) use answer::{Answer, Refusal, kind, secret_header, send};
 pub(crate) use client::{Tls, certificates, certificates_in, client};

@@ -65,7 +65,7 @@ mod tests {
         check("retry-after-ms", "250", Some(250));
         check("x-ms-retry-after-ms", "250", Some(250));
         check("retry-after", "Tue, 14 Nov 2023 22:13:30 GMT", Some(10_000));
-        check("retry-after", "Tue, 14 Nov 2022 22:13:30 GMT", Some(0));
+        check("retry-after", "Mon, 14 Nov 2022 22:13:30 GMT", Some(0));
         check("retry-after", "soon", None);
         check("retry-after", "-1", None);
         check("retry-after", "99999999999999999999999", None);

@@ -1,7 +1,7 @@
 //! One call of Vault's HTTP API, and what its failures mean.
 
 use chains_core::{Error, ErrorKind, Result, Secret};
-use reqwest::header::{HOST, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, HOST, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -43,7 +43,7 @@ impl Server {
             let active = active(call.what, &url, &answer)?;
             answer = http::send(call.what, self.request(call, active, None)?).await?;
         }
-        if answer.status.is_success() { Ok(answer) } else { Err(call.refused(&answer)) }
+        if answer.status.is_success() { Ok(answer) } else { Err(self.refused(call, &answer)) }
     }
 
     fn request(&self, call: &Call<'_>, url: Url, host: Option<&str>) -> Result<RequestBuilder> {
@@ -58,13 +58,11 @@ impl Server {
         if let Some(namespace) = &self.namespace {
             request = request.header("X-Vault-Namespace", namespace);
         }
+        if let Some(basic) = &self.basic {
+            request = request.header(AUTHORIZATION, http::secret_header(call.what, basic)?);
+        }
         if let Some(token) = call.token.filter(|token| !token.is_empty()) {
-            let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
-                let why = "the token holds characters that no token has";
-                Error::new(ErrorKind::Unauthorized, call.what).with_source(why)
-            })?;
-            value.set_sensitive(true);
-            request = request.header("X-Vault-Token", value);
+            request = request.header("X-Vault-Token", http::secret_header(call.what, token)?);
         }
         let Some(body) = call.body else {
             return Ok(request);
@@ -93,18 +91,19 @@ struct Errors {
     errors: Vec<String>,
 }
 
-impl Call<'_> {
-    fn refused(&self, answer: &Answer) -> Error {
+impl Server {
+    fn refused(&self, call: &Call<'_>, answer: &Answer) -> Error {
         let errors = serde_json::from_slice::<Errors>(&answer.body);
         let message = errors.map(|errors| errors.errors.join("; ")).unwrap_or_default();
         let kind = match kind(answer.status, &message) {
             // Whatever it calls that: it is the JWT or the role that it does not like.
-            ErrorKind::Signing if self.login.is_some() => ErrorKind::Unauthorized,
+            ErrorKind::Signing if call.login.is_some() => ErrorKind::Unauthorized,
             kind => kind,
         };
         let refusal = Refusal { code: String::new(), message };
-        let secrets: Vec<_> = self.token.into_iter().chain(self.login).collect();
-        answer.fault(self.what, kind, &refusal, &secrets)
+        let ours = self.basic.iter().chain(&self.proxy_basic);
+        let secrets: Vec<_> = call.token.into_iter().chain(call.login).chain(ours).collect();
+        answer.fault(call.what, kind, &refusal, &secrets)
     }
 }
 

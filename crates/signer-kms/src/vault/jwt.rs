@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use chains_core::{Error, ErrorKind, Result, Secret};
+#[cfg(feature = "spire")]
+use chains_core::{Error, ErrorKind};
+use chains_core::{Result, Secret};
 
 /// The one that Kubernetes mounts into every pod.
 pub(super) const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";

@@ -15,8 +15,6 @@ mod jwt;
 mod names;
 mod server;
 mod session;
-#[cfg(test)]
-mod tests;
 mod token;
 mod transit;
 

@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chains_core::{Error, ErrorKind, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chains_core::{Error, ErrorKind, Result, Secret};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, Url};
 
 use super::names::Elsewhere;
@@ -20,7 +22,12 @@ const MOUNT: &str = "transit";
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) client: Client,
+    /// Without user and password.
     pub(super) base: Url,
+    /// User and password of the address, for a proxy in front of the server: `Basic` and base64.
+    pub(super) basic: Option<Secret>,
+    /// The same of the proxy: never sent by us, and not to be told either.
+    pub(super) proxy_basic: Option<Secret>,
     /// `Host` of requests, where the certificate is asked for another name.
     pub(super) host: Option<String>,
     pub(super) namespace: Option<String>,
@@ -35,8 +42,13 @@ impl Server {
         let variables = &options.variables;
         let (address, is_agent) = address(options)?;
         let (mut base, socket) = parse(&address)?;
+        let basic = take_userinfo(&mut base);
         let builder = http::client(options, tls(variables)?)?;
-        let mut builder = proxy(timeout(builder, variables)?, variables)?;
+        let mut builder = timeout(builder, variables)?;
+        let mut proxy_basic = None;
+        if let Some(address) = proxy(variables) {
+            (builder, proxy_basic) = through(builder, &address)?;
+        }
         if let Some(socket) = socket {
             builder = builder.unix_socket(socket);
         }
@@ -50,7 +62,8 @@ impl Server {
             configuration("setting up TLS for Vault").with_source(chains_core::chain(&e))
         })?;
         let namespace = two(variables, "NAMESPACE").map(|name| name.trim_matches('/').to_owned());
-        Ok(Self { client, base, host, namespace, mount: mount(variables)?, is_agent })
+        let mount = mount(variables)?;
+        Ok(Self { client, base, basic, proxy_basic, host, namespace, mount, is_agent })
     }
 }
 
@@ -97,6 +110,20 @@ fn parse(address: &str) -> Result<(Url, Option<PathBuf>)> {
         return Err(refused("more than a path follows the host"));
     }
     Ok((base, None))
+}
+
+fn take_userinfo(base: &mut Url) -> Option<Secret> {
+    if base.username().is_empty() && base.password().is_none() {
+        return None;
+    }
+    // They are as they were written, percent signs and all: what has them in an address knows.
+    let pair = format!("{}:{}", base.username(), base.password().unwrap_or_default());
+    let pair = Secret::new(pair);
+    let basic = Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())));
+    // They fail for addresses without a host alone.
+    let _ = base.set_username("");
+    let _ = base.set_password(None);
+    Some(basic)
 }
 
 fn mount(variables: &Variables) -> Result<String> {
@@ -199,16 +226,18 @@ fn duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-fn proxy(builder: ClientBuilder, variables: &Variables) -> Result<ClientBuilder> {
-    let Some(address) = two(variables, "PROXY_ADDR").or_else(|| two(variables, "HTTP_PROXY"))
-    else {
-        return Ok(builder);
-    };
+fn proxy(variables: &Variables) -> Option<String> {
+    two(variables, "PROXY_ADDR").or_else(|| two(variables, "HTTP_PROXY"))
+}
+
+/// The builder with the proxy, and user and password of its address.
+fn through(builder: ClientBuilder, address: &str) -> Result<(ClientBuilder, Option<Secret>)> {
     // It may hold a password.
-    let proxy = Proxy::all(&address).map_err(|_| {
-        configuration("reading VAULT_PROXY_ADDR").with_source("it is no address of a proxy")
-    })?;
-    Ok(builder.proxy(proxy))
+    let refused =
+        || configuration("reading VAULT_PROXY_ADDR").with_source("it is no address of a proxy");
+    let proxy = Proxy::all(address).map_err(|_| refused())?;
+    let basic = take_userinfo(&mut Url::parse(address).map_err(|_| refused())?);
+    Ok((builder.proxy(proxy), basic))
 }
 
 /// As Go reads truth.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::api::Call;
 use super::server::Server;
 use super::token::{self, Login, Source};
+use crate::kept::{Fresh, Kept};
 
 /// How long a token file is not looked at again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -25,34 +26,10 @@ const PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) secret: Secret,
+    /// When it was logged in for.
     got: Instant,
-    lease: Option<Lease>,
-}
-
-/// How long a token lives.
-#[derive(Debug, Clone, Copy)]
-struct Lease {
-    granted: Instant,
-    length: Duration,
-    renewable: bool,
-}
-
-impl Lease {
-    /// `None` where it never expires.
-    fn of(seconds: u64, renewable: bool) -> Option<Self> {
-        let length = Duration::from_secs(seconds);
-        (seconds > 0).then(|| Self { granted: Instant::now(), length, renewable })
-    }
-
-    /// Two thirds of it are over.
-    fn is_due(&self) -> bool {
-        self.granted.elapsed() >= self.length * 2 / 3
-    }
-
-    /// So little is left that it may expire on the way.
-    fn is_over(&self) -> bool {
-        self.granted.elapsed() + Duration::from_secs(2) >= self.length
-    }
+    /// How many seconds it was granted, where it can be renewed.
+    renewable: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -60,9 +37,10 @@ pub(super) struct Session {
     pub(super) server: Server,
     reference: String,
     source: Source,
+    /// Of a text or a file.
     held: Mutex<Option<Held>>,
-    /// Held by the one who logs in or renews.
-    fetching: tokio::sync::Mutex<()>,
+    /// Of a login.
+    kept: Kept<Token>,
     keeper: std::sync::Once,
 }
 
@@ -122,7 +100,7 @@ impl Session {
             reference,
             source,
             held: Mutex::default(),
-            fetching: tokio::sync::Mutex::default(),
+            kept: Kept::new(),
             keeper: std::sync::Once::new(),
         }
     }
@@ -130,10 +108,10 @@ impl Session {
     /// The token to make a call with.
     pub(super) async fn token(self: &Arc<Self>) -> Result<Arc<Token>> {
         match &self.source {
-            Source::Agent => Ok(Arc::new(Token::of(Secret::default(), None))),
+            Source::Agent => Ok(Arc::new(Token::of(Secret::default()))),
             Source::Given(secret) => {
                 self.keep_alive();
-                Ok(self.held().unwrap_or_else(|| self.hold(Token::of(secret.clone(), None))))
+                Ok(self.held().unwrap_or_else(|| self.hold(Token::of(secret.clone()))))
             }
             Source::File(_) => {
                 self.keep_alive();
@@ -148,7 +126,7 @@ impl Session {
         let other = match &self.source {
             Source::Given(_) | Source::Agent => None,
             Source::File(_) => Some(self.in_file(Duration::ZERO)?),
-            Source::Login(_) => self.held(),
+            Source::Login(_) => self.kept.value(),
         };
         if let Some(other) = other.filter(|other| other.secret != token.secret) {
             return Ok(Refused::Another(other));
@@ -158,11 +136,8 @@ impl Session {
         }
         match &self.source {
             Source::Login(login) if token.got.elapsed() >= YOUNG => {
-                let _only_one = self.fetching.lock().await;
-                match self.held().filter(|held| held.secret != token.secret) {
-                    Some(other) => Ok(Refused::Another(other)),
-                    None => self.log_in(login).await.map(Refused::Another),
-                }
+                self.kept.forget(token);
+                self.logged_in(login).await.map(Refused::Another)
             }
             _ => Ok(Refused::Invalid),
         }
@@ -182,7 +157,7 @@ impl Session {
                 *self.state() = Some(Held { looked: Instant::now(), ..held.clone() });
                 Ok(held.token)
             }
-            (Ok(secret), _) => Ok(self.hold(Token::of(secret, None))),
+            (Ok(secret), _) => Ok(self.hold(Token::of(secret))),
             // Whoever writes it may be at it right now.
             (Err(error), Some(held)) => {
                 tracing::warn!(error = %error.report(), "the token at hand is used on");
@@ -193,32 +168,18 @@ impl Session {
     }
 
     async fn logged_in(&self, login: &Login) -> Result<Arc<Token>> {
-        let is_good = |token: &Arc<Token>| token.lease.is_none_or(|lease| !lease.is_due());
-        let held = self.held();
-        if let Some(token) = held.clone().filter(is_good) {
-            return Ok(token);
-        }
-        let _only_one = match self.fetching.try_lock() {
-            Ok(only_one) => only_one,
-            Err(_) => match held.filter(|token| token.lease.is_none_or(|lease| !lease.is_over())) {
-                // While another one renews it, it still does.
-                Some(token) => return Ok(token),
-                None => self.fetching.lock().await,
-            },
+        let fetch = |held: Option<Arc<Token>>| async move {
+            if let Some(token) = held
+                && let Some(renewed) = self.renew(&token).await
+            {
+                return Ok(renewed);
+            }
+            self.log_in(login).await
         };
-        let Some(token) = self.held() else {
-            return self.log_in(login).await;
-        };
-        if is_good(&token) {
-            return Ok(token);
-        }
-        match self.renew(&token).await {
-            Some(token) => Ok(token),
-            None => self.log_in(login).await,
-        }
+        self.kept.get(fetch).await
     }
 
-    async fn log_in(&self, login: &Login) -> Result<Arc<Token>> {
+    async fn log_in(&self, login: &Login) -> Result<Fresh<Token>> {
         let jwt = login.jwt.fetch().await?;
         let (path, role) = (&login.path, &login.role);
         let what = format!("logging in at Vault as {role:?} (auth/{path}/login)");
@@ -239,22 +200,21 @@ impl Session {
             .await?;
         let auth = answer.json::<Authenticated>(&what)?.auth;
         tracing::debug!(reference = self.reference, role, path, "logged in at Vault");
-        Ok(self.hold(Token::from(auth)))
+        Ok(auth.fresh(Instant::now()))
     }
 
-    /// A renewed token with most of its life before it, or `None`.
-    async fn renew(&self, token: &Token) -> Option<Arc<Token>> {
-        let lease = token.lease.filter(|lease| lease.renewable && !lease.is_over())?;
-        let auth = match self.ask_to_renew(&token.secret).await {
-            Ok(auth) => auth,
+    /// The token with a new life as long as the old one, or `None`.
+    async fn renew(&self, token: &Token) -> Option<Fresh<Token>> {
+        let granted = token.renewable?;
+        match self.ask_to_renew(&token.secret).await {
+            // Towards its greatest age, it is renewed for less and less.
+            Ok(auth) if auth.lease_duration > granted / 2 => Some(auth.fresh(token.got)),
+            Ok(_) => None,
             Err(error) => {
                 tracing::debug!(error = %error.report(), "the token is not renewed");
-                return None;
+                None
             }
-        };
-        // Towards its greatest age, it is renewed for less and less.
-        let long_enough = Duration::from_secs(auth.lease_duration) > lease.length / 2;
-        long_enough.then(|| self.hold(Token { got: token.got, ..Token::from(auth) }))
+        }
     }
 
     async fn ask_to_renew(&self, secret: &Secret) -> Result<Auth> {
@@ -349,14 +309,18 @@ impl Session {
 }
 
 impl Token {
-    fn of(secret: Secret, lease: Option<Lease>) -> Self {
-        Self { secret, got: Instant::now(), lease }
+    fn of(secret: Secret) -> Self {
+        Self { secret, got: Instant::now(), renewable: None }
     }
 }
 
-impl From<Auth> for Token {
-    fn from(auth: Auth) -> Self {
-        let lease = Lease::of(auth.lease_duration, auth.renewable);
-        Self::of(Secret::new(auth.client_token), lease)
+impl Auth {
+    /// The token, which was logged in for at `got`; it is replaced after two thirds of its life.
+    fn fresh(self, got: Instant) -> Fresh<Token> {
+        let seconds = self.lease_duration;
+        let lifetime = (seconds > 0).then(|| Duration::from_secs(seconds));
+        let secret = Secret::new(self.client_token);
+        let value = Token { secret, got, renewable: self.renewable.then_some(seconds) };
+        Fresh { value, lifetime, margin: Duration::from_secs(seconds) / 3 }
     }
 }
