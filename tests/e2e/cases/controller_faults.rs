@@ -271,7 +271,7 @@ fn registry_gone(scene: &Scene<'_>) -> Result<()> {
     // Attempts 1 to 4, so that the third retry is the last: "3 means 3".
     ensure!(seen.chains("retries") == Some("2"), "{seen:#?}");
     ensure!(seen.chains("reason").is_some_and(|why| why.contains("oci")), "{seen:#?}");
-    let events = namespace.events("build-0")?;
+    let events = namespace.told("build-0")?;
     ensure!(events.iter().any(|(_, note)| note.contains("oci")), "{events:?}");
 
     let _registry = Registry::docker_again(scene, &host)?;

@@ -177,7 +177,8 @@ fn pipelines(scene: &Scene<'_>) -> Result<()> {
 
 fn tells_what_is_missing(stage: &Stage<'_>, name: &str, run: &Value, whole: bool) -> Result<()> {
     let left_out = run["metadata"]["annotations"]["chains.tekton.dev/left-out"].as_str();
-    let events = stage.namespace.events(name)?;
+    let events =
+        if whole { stage.namespace.events(name)? } else { stage.namespace.told(name)? };
     let statement = stage.statement(run)?.to_string();
     for there in ["build", "test-0", "test-2", "tidy-up"] {
         // The names of its steps' containers are all the same; the value of a parameter has the run's.
@@ -317,7 +318,7 @@ fn hostile(scene: &Scene<'_>) -> Result<()> {
         let seen = watch.now(&name).context("unknown")?;
         if seen.is_failed() {
             ensure!(seen.chains("reason").is_some_and(|why| !why.is_empty()), "{seen:#?}");
-            ensure!(!namespace.events(&name)?.is_empty(), "no Event tells of {name}");
+            ensure!(!namespace.told(&name)?.is_empty(), "no Event tells of {name}");
         }
     }
     ensure!(controller.is_running()?, "it ended");

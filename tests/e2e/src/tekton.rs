@@ -1,12 +1,19 @@
 //! Runs in a cluster, made as Tekton makes them: created, and completed through the `status` subresource.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cluster::{Api, Cluster, SIXTEEN, Watch, at_once};
+
+/// How long an Event may take after what it tells of.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 /// A namespace in which runs are made and looked at.
 #[derive(Debug)]
@@ -206,6 +213,21 @@ impl<'c> Namespace<'c> {
             .filter(|event| event["regarding"]["name"] == name)
             .map(|event| (text(&event["reason"]), text(&event["note"])))
             .collect())
+    }
+
+    /// What is told of the run: waits for something, as Events are published after what they tell of.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub fn told(&self, name: &str) -> Result<Vec<(String, String)>> {
+        let deadline = Instant::now() + TOLD_WITHIN;
+        loop {
+            let events = self.events(name)?;
+            if !events.is_empty() || Instant::now() > deadline {
+                return Ok(events);
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Follows what becomes of the runs of a kind.
