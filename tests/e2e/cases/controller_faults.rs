@@ -226,8 +226,14 @@ fn registry_down(scene: &Scene<'_>) -> Result<()> {
     ensure!(reason.contains("oci"), "it does not say what failed: {reason:?}");
     ensure!(waiting.chains("progress").is_some(), "what is done is not kept: {waiting:#?}");
 
+    // What was done is on the run, and another controller goes on from there.
+    let signature = signature_of(&namespace.get("taskruns", "build-0")?)?;
+    controller.kill()?;
+    let controller = start.ready()?;
     let _registry = Registry::docker_again(scene, &host)?;
     watch.until_all(&names(&runs), |seen| seen.is_signed() && !seen.is_held())?;
+    let kept = signature_of(&namespace.get("taskruns", "build-0")?)?;
+    ensure!(kept == signature, "it was signed again");
     for name in names(&runs) {
         let seen = watch.now(&name).context("unknown")?;
         for gone in ["progress", "next-attempt", "reason"] {
@@ -242,6 +248,12 @@ fn registry_down(scene: &Scene<'_>) -> Result<()> {
     let metrics = controller.metrics()?;
     ensure!(metrics.sum("chains_retries_total") > 0.0, "retries are not counted");
     Ok(())
+}
+
+fn signature_of(run: &Value) -> Result<String> {
+    let annotations = run["metadata"]["annotations"].as_object().context("no annotations")?;
+    let found = annotations.iter().find(|(name, _)| name.contains("/signature-taskrun-"));
+    Ok(found.context("no signature on the run")?.1.to_string())
 }
 
 /// The limit is reached: what could be stored is, the run says why, is let go, and can be started again.

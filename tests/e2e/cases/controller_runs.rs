@@ -177,8 +177,7 @@ fn pipelines(scene: &Scene<'_>) -> Result<()> {
 
 fn tells_what_is_missing(stage: &Stage<'_>, name: &str, run: &Value, whole: bool) -> Result<()> {
     let left_out = run["metadata"]["annotations"]["chains.tekton.dev/left-out"].as_str();
-    let events =
-        if whole { stage.namespace.events(name)? } else { stage.namespace.told(name)? };
+    let events = if whole { stage.namespace.events(name)? } else { stage.namespace.told(name)? };
     let statement = stage.statement(run)?.to_string();
     for there in ["build", "test-0", "test-2", "tidy-up"] {
         // The names of its steps' containers are all the same; the value of a parameter has the run's.

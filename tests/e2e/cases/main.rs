@@ -2,6 +2,7 @@
 
 mod access;
 mod concurrency;
+mod controller_credentials;
 mod controller_crowd;
 mod controller_deletion;
 mod controller_demo;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         controller_takeover::cases(),
         controller_faults::cases(),
         controller_crowd::cases(),
+        controller_credentials::cases(),
         controller_rights::cases(),
         controller_servers::cases(),
     ];

@@ -232,6 +232,22 @@ impl Controller {
             .with_context(|| format!("kill {}", self.name))
     }
 
+    /// Stops it in the middle of whatever it does, until it is [thawed](Self::thaw).
+    ///
+    /// # Errors
+    /// If it has ended already.
+    pub fn freeze(&self) -> Result<()> {
+        server::signal(self.server.pid(), Signal::SIGSTOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn thaw(&self) -> Result<()> {
+        server::signal(self.server.pid(), Signal::SIGCONT)
+    }
+
     /// Whether it still runs.
     ///
     /// # Errors
