@@ -9,6 +9,7 @@
 //!
 //! | source | where its tokens come from |
 //! |---|---|
+//! | [`Environment`] | the variable `SIGSTORE_ID_TOKEN` |
 //! | [`Filesystem`] | a file, e.g. a projected ServiceAccount token |
 //! | [`Google`] | Google's metadata server: workload identity, or a service account to act as |
 //! | [`GitHub`] | GitHub Actions |
@@ -43,8 +44,8 @@ pub use signer::FulcioSigner;
 #[cfg(feature = "spiffe")]
 pub use source::Spiffe;
 pub use source::{
-    Buildkite, Filesystem, FirstPresent, GitHub, Given, Google, IdentitySource, Provider,
-    SourceOptions, Variables, identity_source,
+    Buildkite, Environment, Filesystem, FirstPresent, GitHub, Given, Google, IdentitySource,
+    Provider, SourceOptions, Variables, identity_source,
 };
 pub use token::IdentityToken;
 pub use trust::{Authority, CtLog, Trust, TrustSource, Window};

@@ -1,6 +1,7 @@
 //! Where identity tokens come from.
 
 mod buildkite;
+mod environment;
 mod filesystem;
 mod first;
 mod github;
@@ -21,6 +22,7 @@ use crate::connection::Http;
 use crate::{Connection, IdentityToken, Proxy};
 
 pub use buildkite::Buildkite;
+pub use environment::Environment;
 pub use filesystem::Filesystem;
 pub use first::FirstPresent;
 pub use github::GitHub;
@@ -51,6 +53,8 @@ pub trait IdentitySource: Debug + Send + Sync + 'static {
 pub enum Provider {
     /// [`Buildkite`].
     Buildkite,
+    /// [`Environment`].
+    Environment,
     /// [`Filesystem`].
     Filesystem,
     /// [`GitHub`].
@@ -63,14 +67,21 @@ pub enum Provider {
 
 impl Provider {
     /// All, in the order in which they are tried where none is named.
-    pub const ALL: [Self; 5] =
-        [Self::Buildkite, Self::Filesystem, Self::GitHub, Self::Google, Self::Spiffe];
+    pub const ALL: [Self; 6] = [
+        Self::Buildkite,
+        Self::Environment,
+        Self::Filesystem,
+        Self::GitHub,
+        Self::Google,
+        Self::Spiffe,
+    ];
 
     /// The name in `signers.x509.fulcio.provider`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Buildkite => "buildkite",
+            Self::Environment => "environment",
             Self::Filesystem => "filesystem",
             Self::GitHub => "github",
             Self::Google => "google",
@@ -121,6 +132,7 @@ impl Build<'_> {
         let connection = &self.options.connection;
         Ok(match provider {
             Provider::Buildkite => Arc::new(Buildkite::new(self.variables, connection)),
+            Provider::Environment => Arc::new(Environment::new(self.variables)),
             Provider::Filesystem => Arc::new(match &self.options.token_file {
                 Some(path) => Filesystem::new(path),
                 None => Filesystem::default(),

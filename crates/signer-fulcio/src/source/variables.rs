@@ -10,7 +10,7 @@ use chains_core::Secret;
 pub struct Variables(BTreeMap<String, Secret>);
 
 /// All that a source looks at.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "BUILDKITE_AGENT_ACCESS_TOKEN",
@@ -18,6 +18,7 @@ const KNOWN: [&str; 8] = [
     "BUILDKITE_JOB_ID",
     "GCE_METADATA_HOST",
     "GOOGLE_SERVICE_ACCOUNT_NAME",
+    "SIGSTORE_ID_TOKEN",
     "SPIFFE_ENDPOINT_SOCKET",
 ];
 

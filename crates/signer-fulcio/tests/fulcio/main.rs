@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod answers;
+mod connections;
 mod contract;
 mod secrets;
 mod sources;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chains_core::{Error, ErrorKind};
 use chains_signer_fulcio::{
-    Buildkite, Filesystem, FirstPresent, GitHub, Google, IdentitySource, Provider, SourceOptions,
-    Variables, identity_source,
+    Buildkite, Environment, Filesystem, FirstPresent, GitHub, Google, IdentitySource, Provider,
+    SourceOptions, Variables, identity_source,
 };
 
 use crate::support::{Answers, direct, given, token, token_text};
@@ -173,6 +173,16 @@ async fn machines_of_google_say_so() {
 }
 
 #[tokio::test]
+async fn the_environment_may_hold_a_token() {
+    let source = |text: &str| Environment::new(&variables(&[("SIGSTORE_ID_TOKEN", text)]));
+    gives(subject(&source(&token())).await);
+    fails(subject(&source("secret")).await, ErrorKind::Unauthorized, "SIGSTORE_ID_TOKEN: reading");
+    assert!(!source("").is_present().await);
+    let none = source("").token("sigstore").await.map(|_| String::new());
+    fails(none, ErrorKind::Unauthorized, "there is no SIGSTORE_ID_TOKEN");
+}
+
+#[tokio::test]
 async fn the_first_source_with_a_token_that_fits_is_taken() {
     let first = |sources: Vec<Arc<dyn IdentitySource>>| FirstPresent::new(sources);
     let absent = || -> Arc<dyn IdentitySource> { Arc::new(Filesystem::new("/nowhere/token")) };
@@ -207,6 +217,7 @@ async fn the_configuration_names_sources() {
     check(Some(Provider::GitHub), true, "github").await;
     check(Some(Provider::Google), false, "google").await;
     check(Some(Provider::Buildkite), false, "buildkite").await;
+    check(Some(Provider::Environment), false, "environment").await;
     let spiffe = SourceOptions { provider: Some(Provider::Spiffe), ..SourceOptions::default() };
     match identity_source(&spiffe, &Variables::default()) {
         Ok(source) if cfg!(feature = "spiffe") => assert_eq!(source.name(), "spiffe"),
@@ -217,7 +228,7 @@ async fn the_configuration_names_sources() {
     }
     assert_eq!(
         Provider::ALL.map(Provider::as_str),
-        ["buildkite", "filesystem", "github", "google", "spiffe"]
+        ["buildkite", "environment", "filesystem", "github", "google", "spiffe"]
     );
 }
 

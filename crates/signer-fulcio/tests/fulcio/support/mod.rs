@@ -2,6 +2,7 @@
 
 mod authority;
 mod server;
+mod tls;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use chains_signer_fulcio::{
 
 pub(crate) use authority::Authority;
 pub(crate) use server::{Answers, Behaviour, Fulcio};
+pub(crate) use tls::Tls;
 
 /// The issuer whose tokens the server takes.
 pub(crate) const ISSUER: &str = "https://issuer.example.com";

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use x509_cert::der::{DecodePem as _, Encode as _};
 use x509_cert::request::CertReq;
 
-use super::{Authority, ISSUER};
+use super::{Authority, ISSUER, Tls};
 
 /// What the server does when it is asked for a certificate.
 #[derive(Clone)]
@@ -54,6 +54,14 @@ struct State {
 
 impl Fulcio {
     pub(crate) async fn start(behaviour: Behaviour) -> Self {
+        Self::start_with(behaviour, None).await
+    }
+
+    pub(crate) async fn start_tls(behaviour: Behaviour, tls: &Tls) -> Self {
+        Self::start_with(behaviour, Some(tls)).await
+    }
+
+    async fn start_with(behaviour: Behaviour, tls: Option<&Tls>) -> Self {
         let authority = Arc::new(Authority::new());
         let state = Arc::new(State {
             authority: Arc::clone(&authority),
@@ -61,11 +69,14 @@ impl Fulcio {
             issued: AtomicUsize::new(0),
         });
         let shared = Arc::clone(&state);
-        let address = serve(move |request| {
+        let handle = move |request: Request| {
             let state = Arc::clone(&shared);
             async move { state.answer(&request).await }
-        })
-        .await;
+        };
+        let address = match tls {
+            Some(tls) => tls.serve(router(handle)).await,
+            None => serve(router(handle)).await,
+        };
         Self { address, authority, state }
     }
 
@@ -163,16 +174,20 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
 }
 
-/// Serves every request with a function; gives the address.
-pub(crate) async fn serve<H, F>(handle: H) -> String
+/// Every request goes to one function.
+fn router<H, F>(handle: H) -> Router
 where
     H: Fn(Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send,
 {
-    let router = Router::new().fallback(move |method, uri, headers, body| {
+    Router::new().fallback(move |method, uri, headers, body| {
         let handle = handle.clone();
         async move { handle(Request { method, uri, headers, body }).await }
-    });
+    })
+}
+
+/// Serves; gives the address.
+async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -192,7 +207,7 @@ impl Answers {
     pub(crate) async fn start(known: Vec<Known>) -> Self {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let (log, known) = (Arc::clone(&asked), Arc::new(known));
-        let address = serve(move |request| {
+        let handle = move |request: Request| {
             let line = format!("{} {}", request.method, request.uri);
             let header = |name: &str| {
                 let value = request.headers.get(name).map(|value| value.to_str().expect("text"));
@@ -213,9 +228,8 @@ impl Answers {
                 }
                 response
             }
-        })
-        .await;
-        Self { address, asked }
+        };
+        Self { address: serve(router(handle)).await, asked }
     }
 
     pub(crate) fn asked(&self) -> Vec<String> {
