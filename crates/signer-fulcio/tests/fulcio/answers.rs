@@ -141,7 +141,7 @@ async fn a_server_that_does_not_answer_is_given_up() {
     let options = FulcioOptions { connection, ..options(&fulcio.address) };
     let signer = FulcioSigner::new(options, given(&token()), None).expect("a signer");
     let error = failure(&signer).await;
-    is(&error, ErrorKind::Timeout, "asking http://127.0.0.1");
+    is(&error, ErrorKind::Timeout, "http://127.0.0.1");
 }
 
 #[tokio::test]
