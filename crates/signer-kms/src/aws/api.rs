@@ -210,11 +210,10 @@ fn refusal(answer: &Answer) -> Refusal {
     };
     let code = code.split(':').next().unwrap_or_default();
     let code = code.rsplit('#').next().unwrap_or_default().to_owned();
-    let message = match answer.header("x-amzn-requestid") {
-        Some(id) => format!("{} [request {id}]", failure.message),
-        None => failure.message,
-    };
-    Refusal { code, message }
+    // For AWS's support; in the error, it would make each one another one.
+    let request = answer.header("x-amzn-requestid").unwrap_or_default();
+    tracing::debug!(request, code, "refused by AWS KMS");
+    Refusal { code, message: failure.message }
 }
 
 fn refused(

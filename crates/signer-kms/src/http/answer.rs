@@ -48,7 +48,7 @@ pub(crate) async fn send(what: &str, request: RequestBuilder) -> Result<Answer> 
             return Ok(Answer { status, headers, body });
         };
         tracing::debug!(what, %status, ?wait, "once more");
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(throttle::spread(wait)).await;
         before += 1;
     }
 }

@@ -1,5 +1,6 @@
 //! Services that ask to wait, and say for how long.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
@@ -23,6 +24,13 @@ pub(super) fn wait(status: StatusCode, headers: &HeaderMap, before: u32) -> Opti
     }
     let wait = asked(headers, SystemTime::now())?;
     (wait <= LONGEST_WAIT).then_some(wait)
+}
+
+/// A little longer, so that all who wait do not come back at once: up to a quarter of it.
+pub(super) fn spread(wait: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    let thousandths = u32::try_from(random % 1000).unwrap_or_default();
+    wait + wait / 4 * thousandths / 1000
 }
 
 /// `Retry-After`: seconds or a date. Azure also says it in milliseconds.
@@ -70,6 +78,13 @@ mod tests {
         check("retry-after", "-1", None);
         check("retry-after", "99999999999999999999999", None);
         check("other", "1", None);
+    }
+
+    #[test]
+    fn who_waits_comes_back_within_a_quarter_more() {
+        let wait = Duration::from_secs(4);
+        assert!((0..100).all(|_| (4..=5).contains(&spread(wait).as_secs())));
+        assert_eq!(spread(Duration::ZERO), Duration::ZERO);
     }
 
     #[test]

@@ -49,8 +49,14 @@ impl Server {
         if let Some(address) = proxy(variables) {
             (builder, proxy_basic) = through(builder, &address)?;
         }
+        #[cfg(unix)]
         if let Some(socket) = socket {
             builder = builder.unix_socket(socket);
+        }
+        #[cfg(not(unix))]
+        if let Some(socket) = socket {
+            let what = format!("using the socket {}", socket.display());
+            return Err(configuration(what).with_source("this system has no such sockets"));
         }
         let mut host = None;
         if let Some(name) = two(variables, "TLS_SERVER_NAME") {

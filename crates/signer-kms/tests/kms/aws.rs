@@ -137,8 +137,7 @@ async fn failures_have_awss_own_code() {
         (400, "ValidationException", "signing"),
     ] {
         aws.lock().unwrap().instead.push(failure(status, code, "in AWS's words"));
-        let words =
-            ["signing with awskms:///arn:aws:kms:", code, "in AWS's words [request request-1]"];
+        let words = ["signing with awskms:///arn:aws:kms:", code, "(in AWS's words)"];
         check(&refused(&signer).await, kind, &words);
     }
     let header =

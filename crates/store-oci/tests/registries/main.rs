@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod bundle_lists;
 mod bundles;
 mod concurrency;
 mod contract;
