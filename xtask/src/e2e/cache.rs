@@ -96,6 +96,7 @@ impl Cache {
 fn fill(peer: &Peer, folder: &Path, state: &Path, log: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    peer.recipe.prepare(folder)?;
     run(&mut peer.recipe.command(folder, state), log)?;
     let program = folder.join(peer.program);
     ensure!(program.exists(), "the installation left no {}", peer.program);

@@ -23,6 +23,13 @@ pub(crate) enum Recipe {
     /// A Go module of our own, which pins what it builds: a program of its own (`.`) or of a module that it
     /// depends on, linked with `ldflags`.
     GoModule { folder: &'static str, package: &'static str, ldflags: &'static str },
+    /// Python packages with their versions, the one that the peer is called by first. They run with the
+    /// folder in `PYTHONPATH`; commands are in its `bin`.
+    Pip { packages: &'static [&'static str] },
+    /// A Java artifact and all that it needs at run time, as jars in the folder's `jars`.
+    Maven { group: &'static str, artifact: &'static str, version: &'static str },
+    /// Packages of Node with their versions, in the folder's `node_modules`; commands in its `.bin`.
+    Npm { packages: &'static [&'static str] },
 }
 
 impl Recipe {
@@ -35,6 +42,8 @@ impl Recipe {
             Self::GoModule { folder, ldflags, .. } => {
                 fingerprint(&Path::new(FOLDER).join(folder), ldflags).map(Some)
             }
+            Self::Maven { version, .. } => Ok(Some((*version).to_owned())),
+            Self::Pip { packages } | Self::Npm { packages } => Ok(Some(pins(packages))),
         }
     }
 
@@ -48,6 +57,9 @@ impl Recipe {
             Self::GoInstall { package, version } => format!("{package} {version}"),
             Self::GoModule { folder, package: ".", .. } => format!("{FOLDER}/{folder}"),
             Self::GoModule { folder, package, .. } => format!("{package} of {FOLDER}/{folder}"),
+            Self::Pip { packages } => format!("{} of Python", packages.join(", ")),
+            Self::Maven { group, artifact, version } => format!("{group}:{artifact}:{version}"),
+            Self::Npm { packages } => format!("{} of Node", packages.join(", ")),
         }
     }
 
@@ -74,7 +86,20 @@ impl Recipe {
                 command.arg(package).current_dir(Path::new(FOLDER).join(module));
                 command
             }
+            Self::Pip { packages } => pip(folder, packages),
+            Self::Maven { .. } => maven(folder),
+            Self::Npm { packages } => npm(folder, packages),
         }
+    }
+
+    /// Puts into `folder` what the command reads there.
+    pub(crate) fn prepare(&self, folder: &Path) -> Result<()> {
+        if let Self::Maven { group, artifact, version } = self {
+            let path = folder.join(PROJECT);
+            fs::write(&path, project(group, artifact, version))
+                .with_context(|| format!("write {}", path.display()))?;
+        }
+        Ok(())
     }
 
     /// Checks what only shows once it is installed in `folder`.
@@ -97,6 +122,47 @@ fn unpacked(folder: &Path, package: &str) -> Result<String> {
 
 /// Without symbols: nobody debugs a peer, and a third of the file is gone.
 const LDFLAGS: &str = "-s -w";
+
+/// The file that tells Maven what to fetch.
+const PROJECT: &str = "pom.xml";
+
+fn project(group: &str, artifact: &str, version: &str) -> String {
+    format!(
+        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
+         <groupId>peers</groupId><artifactId>peer</artifactId><version>1</version><dependencies>\
+         <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
+         <version>{version}</version></dependency></dependencies></project>"
+    )
+}
+
+fn maven(folder: &Path) -> Command {
+    let mut command = Command::new("mvn");
+    command.args(["-B", "-ntp", "-f"]).arg(folder.join(PROJECT));
+    command.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
+    command.arg(format!("-DoutputDirectory={}", folder.join("jars").display()));
+    command
+}
+
+/// Into a folder of its own, which may be moved afterwards: an environment of Python's could not be.
+fn pip(folder: &Path, packages: &[&str]) -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check"]);
+    command.args(["--no-warn-script-location", "--target"]).arg(folder).args(packages);
+    command
+}
+
+fn npm(folder: &Path, packages: &[&str]) -> Command {
+    let mut command = Command::new("npm");
+    command.args(["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]);
+    command.arg("--prefix").arg(folder).args(packages);
+    command
+}
+
+/// The versions of `packages`, which are pinned with `==` or `@`, as a part of a folder's name.
+fn pins(packages: &[&str]) -> String {
+    let versions = packages.iter().filter_map(|package| package.rsplit(['=', '@']).next());
+    versions.collect::<Vec<_>>().join("-")
+}
 
 fn go() -> Command {
     let mut command = Command::new("go");
@@ -124,6 +190,12 @@ fn fingerprint(folder: &Path, flags: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_those_that_are_pinned() {
+        assert_eq!(pins(&["a-b==1.2.3", "c==4"]), "1.2.3-4");
+        assert_eq!(pins(&["@scope/a@3.1.1"]), "3.1.1");
+    }
 
     #[test]
     fn a_changed_file_is_another_version() {
