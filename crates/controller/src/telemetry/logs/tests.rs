@@ -112,6 +112,8 @@ fn tell_all() {
     tracing::warn!("warn");
     tracing::info!("info");
     tracing::debug!("debug");
+    tracing::warn!(target: "tower::buffer", "tower warn");
+    // What the client of the API server warns of, we tell ourselves.
     tracing::warn!(target: "kube_client::client", "kube warn");
     tracing::info!(target: "hyper::proto", "hyper info");
 }
@@ -134,12 +136,12 @@ fn check_level(rust_log: Option<&str>, set: Option<Level>, expect: &[&str]) {
 
 #[test]
 fn the_level_is_that_of_the_configuration_unless_the_environment_says_otherwise() {
-    check_level(None, None, &["error", "warn", "info", "kube warn"]);
-    check_level(None, Some(Level::DEBUG), &["error", "warn", "info", "debug", "kube warn"]);
+    check_level(None, None, &["error", "warn", "info", "tower warn"]);
+    check_level(None, Some(Level::DEBUG), &["error", "warn", "info", "debug", "tower warn"]);
     check_level(None, Some(Level::ERROR), &["error"]);
-    check_level(Some(" "), Some(Level::WARN), &["error", "warn", "kube warn"]);
+    check_level(Some(" "), Some(Level::WARN), &["error", "warn", "tower warn"]);
     check_level(Some("hyper=info"), Some(Level::DEBUG), &["hyper info"]);
-    check_level(Some("chains=what"), Some(Level::WARN), &["error", "warn", "kube warn"]);
+    check_level(Some("chains=what"), Some(Level::WARN), &["error", "warn", "tower warn"]);
 }
 
 #[test]
