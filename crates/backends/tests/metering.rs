@@ -3,12 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use chains_backends::{Environment, engine};
 use chains_config::Config;
 use chains_core::Progress;
-use chains_engine::{Meter, Stage};
+use chains_engine::{Call, Meter, Stage};
 use chains_signer_x509::{KeyKind, KeyPair};
 use chains_tekton::Run;
 
@@ -17,8 +16,8 @@ use chains_tekton::Run;
 struct Told(Mutex<Vec<(Stage, String, &'static str)>>);
 
 impl Meter for Told {
-    fn measured(&self, stage: Stage, backend: &str, outcome: &'static str, _: Duration) {
-        self.0.lock().unwrap().push((stage, backend.to_owned(), outcome));
+    fn measured(&self, call: &Call<'_>) {
+        self.0.lock().unwrap().push((call.stage, call.backend.to_owned(), call.outcome));
     }
 }
 

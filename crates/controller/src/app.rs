@@ -19,7 +19,7 @@ use crate::ownership;
 use crate::queue::{Bounds, Queue};
 use crate::settings::{self, Subject};
 use crate::telemetry::logs::{self, Logs};
-use crate::telemetry::{Health, Metrics, Server};
+use crate::telemetry::{Backends, Health, Metrics, Server};
 use crate::work::{Runs, Worker, dispatch};
 
 use followers::Followers;
@@ -73,7 +73,7 @@ async fn controller(
     // It follows as long as there is somebody to follow for: until the process ends.
     let (settings, filters, mut following) = settings::start(
         client.clone(),
-        settings_options(args, logs, &client, metrics),
+        settings_options(args, logs, &client, (health, metrics)),
         events.clone(),
         health,
         std::future::pending(),
@@ -159,7 +159,7 @@ fn settings_options(
     args: &Args,
     logs: &Arc<Logs>,
     client: &kube::Client,
-    metrics: &Metrics,
+    (health, metrics): (&Health, &Metrics),
 ) -> settings::Options {
     let ambient = args.ambient_registry_credentials;
     let credentials = ServiceAccountCredentials::new(client.clone(), ambient);
@@ -168,7 +168,7 @@ fn settings_options(
         insecure_registries: args.insecure_registry.clone(),
         ca_files: args.ca_file.clone(),
         policy: POLICY,
-        meter: Some(metrics.meter()),
+        meter: Some(Backends::new(metrics.clone(), health.part("backends"))),
         ..Environment::anonymous()
     };
     let logs = Arc::downgrade(logs);

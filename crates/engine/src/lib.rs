@@ -23,7 +23,7 @@ mod resilience;
 mod signing;
 
 pub use line::Engine;
-pub use metering::{Meter, Metered};
+pub use metering::{Call, Meter, Metered};
 pub use plan::{LogMode, LogRoute, Plan, Route};
 pub use report::{Failure, Report, Stage, StoreReport, TargetReport};
 pub use resilience::{Policy, Resilient};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chains_core::{
-    Capabilities, Entry, Outcome, Payload, Record, Result, Signature, Signed, Signer, Store,
+    Capabilities, Entry, Error, Outcome, Payload, Record, Result, Signature, Signed, Signer, Store,
     TransparencyLog, VerificationMaterial,
 };
 use tracing::Instrument as _;
@@ -18,11 +18,23 @@ use crate::Stage;
 /// Takes measurements. Called on the path of every record: must neither block nor fail.
 pub trait Meter: Debug + Send + Sync + 'static {
     /// A call of a backend has ended.
-    ///
-    /// `backend` is the store's or signer's name, or the log's address; `outcome` one of a fixed set of words:
-    /// `stored`, `already_stored`, `on_run`, `skipped` for stores, `ok` for signers and logs, and for failures
-    /// [`ErrorKind::as_str`](chains_core::ErrorKind::as_str).
-    fn measured(&self, stage: Stage, backend: &str, outcome: &'static str, took: Duration);
+    fn measured(&self, call: &Call<'_>);
+}
+
+/// A call of a backend that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Where on the line.
+    pub stage: Stage,
+    /// The store's or signer's name, or the log's address.
+    pub backend: &'a str,
+    /// One of a fixed set of words: `stored`, `already_stored`, `on_run`, `skipped` for stores, `ok` for signers
+    /// and logs, and for failures [`ErrorKind::as_str`](chains_core::ErrorKind::as_str).
+    pub outcome: &'static str,
+    /// How long the caller waited.
+    pub took: Duration,
+    /// Why it failed, where it did.
+    pub error: Option<&'a Error>,
 }
 
 /// A backend whose calls are measured, each in a span of its own; implements what the backend implements.
@@ -59,7 +71,8 @@ impl<B: ?Sized> Metered<B> {
         let result = call.instrument(span.clone()).await;
         let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), word);
         span.record("outcome", outcome);
-        self.meter.measured(stage, backend, outcome, began.elapsed());
+        let took = began.elapsed();
+        self.meter.measured(&Call { stage, backend, outcome, took, error: result.as_ref().err() });
         result
     }
 }

@@ -3,10 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use chains_core::{ErrorKind, Signer, Store};
-use chains_engine::{Meter, Metered, Policy, Resilient, Stage};
+use chains_engine::{Call, Meter, Metered, Policy, Resilient, Stage};
 use chains_testkit::fake::{FailingStore, FakeLog, FakeSigner, MemoryStore};
 use chains_testkit::signer::Determinism;
 use chains_testkit::{fixture, log, signer, store};
@@ -16,8 +15,10 @@ use chains_testkit::{fixture, log, signer, store};
 struct Told(Mutex<Vec<(Stage, String, &'static str)>>);
 
 impl Meter for Told {
-    fn measured(&self, stage: Stage, backend: &str, outcome: &'static str, _: Duration) {
-        self.0.lock().unwrap().push((stage, backend.to_owned(), outcome));
+    fn measured(&self, call: &Call<'_>) {
+        let failed = call.error.map(|error| error.kind().as_str());
+        assert!(failed.is_none_or(|kind| kind == call.outcome), "{call:?}");
+        self.0.lock().unwrap().push((call.stage, call.backend.to_owned(), call.outcome));
     }
 }
 

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | count and time what happens | [`Metrics`] |
 //! | say what works and what is waited for | [`Health`], [`Part`] |
+//! | note how backends answer | [`Backends`] |
 //! | answer probes and scrapes | [`Server`] |
 //! | write logs, and change their level | [`logs`] |
 //! | export traces | [`traces`] |
 
+mod backends;
 mod exposition;
 mod health;
 mod http;
@@ -15,6 +17,7 @@ pub(crate) mod logs;
 mod metrics;
 pub(crate) mod traces;
 
+pub(crate) use backends::Backends;
 pub(crate) use health::{Health, Part};
 pub(crate) use http::Server;
 pub(crate) use logs::LogFormat;

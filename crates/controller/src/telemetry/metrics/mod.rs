@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chains_core::{ErrorKind, RunKind, Target};
-use chains_engine::{Meter, Report, Stage};
+use chains_engine::{Call, Meter, Report, Stage};
 
 use self::families::{Families, error_type};
 
@@ -117,11 +117,6 @@ impl Metrics {
         self.families.buckets_held.set(gauge(buckets));
     }
 
-    /// What `chains_backends` is to measure with.
-    pub(crate) fn meter(&self) -> Arc<dyn Meter> {
-        Arc::new(self.clone())
-    }
-
     /// All of it in the OpenMetrics text format.
     ///
     /// # Errors
@@ -132,7 +127,8 @@ impl Metrics {
 }
 
 impl Meter for Metrics {
-    fn measured(&self, stage: Stage, backend: &str, outcome: &'static str, took: Duration) {
+    fn measured(&self, call: &Call<'_>) {
+        let Call { stage, backend, outcome, took, .. } = *call;
         match stage {
             Stage::Store => self.families.stores.observe(backend, outcome, took),
             Stage::Sign => self.families.signers.observe(backend, outcome, took),

@@ -7,6 +7,7 @@ use chains_engine::{Engine, LogMode, LogRoute, Plan, Route};
 use chains_tekton::Run;
 use chains_testkit::fake::{FailingStore, FakeLog, FakeSigner, MemoryStore};
 
+use super::super::backends::call;
 use super::*;
 
 const PAGE: &str = include_str!("../../../../../docs/metrics.md");
@@ -110,12 +111,11 @@ fn closed_runs_are_counted_and_timed() {
 #[test]
 fn calls_of_backends_are_counted_by_names_that_are_known() {
     let metrics = Metrics::new();
-    let meter = metrics.meter();
-    meter.measured(Stage::Store, "oci", "stored", Duration::from_millis(2));
-    meter.measured(Stage::Store, "oci", "timeout", Duration::from_secs(120));
-    meter.measured(Stage::Store, "what somebody wrote", "stored", Duration::ZERO);
-    meter.measured(Stage::Sign, "x509", "ok", Duration::from_micros(80));
-    meter.measured(Stage::Log, "https://log.example.com", "ok", Duration::from_secs(1));
+    metrics.measured(&call(Stage::Store, "oci", "stored", Duration::from_millis(2)));
+    metrics.measured(&call(Stage::Store, "oci", "timeout", Duration::from_secs(120)));
+    metrics.measured(&call(Stage::Store, "what somebody wrote", "stored", Duration::ZERO));
+    metrics.measured(&call(Stage::Sign, "x509", "ok", Duration::from_micros(80)));
+    metrics.measured(&call(Stage::Log, "https://log.example.com", "ok", Duration::from_secs(1)));
     metrics.check(&[
         ("chains_store_outcomes_total{store=\"oci\",outcome=\"stored\"}", 1.0),
         ("chains_store_outcomes_total{store=\"oci\",outcome=\"timeout\"}", 1.0),
