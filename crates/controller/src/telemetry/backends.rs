@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chains_core::{Error, ErrorKind};
-use chains_engine::{Call, Meter, Stage};
+use chains_engine::{Call, Meter};
 use jiff::{Timestamp, Unit};
 
 use super::health::Part;
@@ -109,7 +109,7 @@ fn line(seen: &BTreeMap<(&'static str, String), Option<Trouble>>) -> String {
 /// For tests of others: the stage and name that a call is told with.
 #[cfg(test)]
 pub(crate) fn call<'a>(
-    stage: Stage,
+    stage: chains_engine::Stage,
     backend: &'a str,
     outcome: &'static str,
     took: std::time::Duration,
@@ -120,6 +120,8 @@ pub(crate) fn call<'a>(
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use chains_engine::Stage;
 
     use super::super::Health;
     use super::*;
