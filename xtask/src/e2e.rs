@@ -7,6 +7,7 @@
 mod build;
 mod cache;
 mod catalog;
+mod network;
 mod recipe;
 
 use std::{
@@ -20,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use cache::{Cache, Had};
+use network::{NETWORK, Network};
 
 /// The variable through which the cases learn where the peers are: a file.
 pub(crate) const PEERS_FILE: &str = "CHAINS_E2E_PEERS";
@@ -43,11 +45,18 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         return finish(Command::new(&cases).args(args));
     }
     let chains = build::chains()?;
+    let mut had = Map::new();
     // Built only where a case asks for it: it is most of the dependencies.
-    let controller =
-        if needed.remove(build::CONTROLLER) { Some(build::controller()?) } else { None };
-    let peers = tell(&cases, &chains, controller.as_deref(), &needed)?;
-    finish(Command::new(&cases).args(args).env(PEERS_FILE, &peers))
+    if needed.remove(build::CONTROLLER) {
+        had.insert(build::CONTROLLER.to_owned(), json!({ "program": build::controller()? }));
+    }
+    let network = Network::find();
+    if needed.remove(NETWORK) {
+        had.insert(NETWORK.to_owned(), told(&network));
+    }
+    let peers = tell(&cases, &chains, had, &needed)?;
+    let mut command = network.map_or_else(|_| Command::new(&cases), |it| it.command(&cases));
+    finish(command.args(args).env(PEERS_FILE, &peers))
 }
 
 /// Builds what measures the controller, and all that it needs, in this profile. Tells the program, and the
@@ -56,27 +65,37 @@ pub(crate) fn for_bench(profile: &str) -> Result<(PathBuf, PathBuf)> {
     let program = build::bench(profile)?;
     let controller = build::program(build::CONTROLLER, build::CONTROLLER, profile)?;
     let needed = ["etcd", "kube-apiserver", "kubectl"].map(str::to_owned).into();
+    let mut had = Map::new();
+    had.insert(build::CONTROLLER.to_owned(), json!({ "program": controller }));
     // The command itself is not measured here.
-    let peers = tell(&program, &controller, Some(&controller), &needed)?;
+    let peers = tell(&program, &controller, had, &needed)?;
     Ok((program, peers))
 }
 
-/// Installs peers, and tells them and what was built in a file beside `program`.
+/// Installs peers, and tells them and what is `had` already in a file beside `program`.
 fn tell(
     program: &Path,
     chains: &Path,
-    controller: Option<&Path>,
+    mut had: Map<String, Value>,
     needed: &BTreeSet<String>,
 ) -> Result<PathBuf> {
-    let mut had = install(&Cache::open()?, needed)?;
-    if let Some(controller) = controller {
-        had.insert(build::CONTROLLER.to_owned(), json!({ "program": controller }));
-    }
+    had.extend(install(&Cache::open()?, needed)?);
     let file = program.with_extension("peers.json");
     let list = json!({ "chains": chains, "peers": had });
     fs::write(&file, serde_json::to_vec_pretty(&list)?)
         .with_context(|| format!("write {}", file.display()))?;
     Ok(file)
+}
+
+/// What cases that want a network of their own are told of it.
+fn told(network: &Result<Network, String>) -> Value {
+    match network {
+        Ok(_) => json!({ "program": "unshare" }),
+        Err(why) => {
+            println!("{NETWORK} NOT TO BE HAD: {why}");
+            json!({ "missing": why })
+        }
+    }
 }
 
 /// The peers that the cases chosen by `args` need.

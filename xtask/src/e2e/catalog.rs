@@ -83,6 +83,60 @@ const PEERS: &[Peer] = &[
         program: "kubectl",
         check: &["version", "--client"],
     },
+    Peer {
+        name: "fulcio",
+        recipe: Recipe::GoInstall { package: "github.com/sigstore/fulcio", version: "1.8.8" },
+        program: "fulcio",
+        check: &["version"],
+    },
+    Peer {
+        name: "rekor-1",
+        recipe: Recipe::GoInstall {
+            package: "github.com/sigstore/rekor/cmd/rekor-server",
+            version: "1.5.4",
+        },
+        program: "rekor-server",
+        check: &["version"],
+    },
+    Peer {
+        name: "trillian-mem",
+        recipe: Recipe::GoModule { folder: "trillian-mem", package: ".", ldflags: "" },
+        program: "trillian-mem",
+        check: &[],
+    },
+    Peer {
+        name: "rekor-2",
+        recipe: Recipe::GoInstall {
+            package: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",
+            version: "2.3.0",
+        },
+        program: "posix",
+        check: &["version"],
+    },
+    Peer {
+        name: "timestamp-authority",
+        recipe: Recipe::GoInstall {
+            package: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
+            version: "2.1.3",
+        },
+        program: "timestamp-server",
+        check: &["version"],
+    },
+    Peer {
+        name: "ct-log",
+        recipe: Recipe::GoInstall {
+            package: "github.com/google/certificate-transparency-go/trillian/ctfe/ct_server",
+            version: "1.4.0",
+        },
+        program: "ct_server",
+        check: &[],
+    },
+    Peer {
+        name: "sigstore-verify",
+        recipe: Recipe::Npm { packages: &["@sigstore/verify@3.1.1", "@sigstore/bundle@4.0.0"] },
+        program: "node_modules/@sigstore/verify/dist/index.js",
+        check: &[],
+    },
 ];
 
 /// The peer of this name.

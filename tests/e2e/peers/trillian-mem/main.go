@@ -1,0 +1,73 @@
+// Trillian in one process: its log server and its sequencer over its own storage in memory. It makes one tree
+// and prints its number, for a certificate transparency log, which makes none itself; Rekor makes its own.
+//
+// Usage: trillian-mem 127.0.0.1:8090
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"time"
+
+	"github.com/google/trillian"
+	"github.com/google/trillian/extension"
+	tlog "github.com/google/trillian/log"
+	"github.com/google/trillian/monitoring"
+	"github.com/google/trillian/quota"
+	"github.com/google/trillian/server"
+	"github.com/google/trillian/server/admin"
+	"github.com/google/trillian/server/interceptor"
+	"github.com/google/trillian/storage/memory"
+	"github.com/google/trillian/util/clock"
+	"github.com/google/trillian/util/election2"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+func main() {
+	ctx := context.Background()
+	trees := memory.NewTreeStorage()
+	metrics := monitoring.InertMetricFactory{}
+	registry := extension.Registry{
+		AdminStorage:    memory.NewAdminStorage(trees),
+		LogStorage:      memory.NewLogStorage(trees, metrics),
+		ElectionFactory: election2.NoopFactory{},
+		QuotaManager:    quota.Noop(),
+		MetricFactory:   metrics,
+	}
+	administrator := admin.New(registry, nil)
+	logs := server.NewTrillianLogRPCServer(registry, clock.System)
+	tree, err := administrator.CreateTree(ctx, &trillian.CreateTreeRequest{Tree: &trillian.Tree{
+		TreeState:       trillian.TreeState_ACTIVE,
+		TreeType:        trillian.TreeType_LOG,
+		MaxRootDuration: durationpb.New(time.Hour),
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := logs.InitLog(ctx, &trillian.InitLogRequest{LogId: tree.TreeId}); err != nil {
+		log.Fatal(err)
+	}
+
+	services := grpc.NewServer(grpc.UnaryInterceptor(interceptor.ErrorWrapper))
+	trillian.RegisterTrillianAdminServer(services, administrator)
+	trillian.RegisterTrillianLogServer(services, logs)
+	sequencing := tlog.OperationInfo{
+		Registry:    registry,
+		BatchSize:   500,
+		NumWorkers:  2,
+		RunInterval: 50 * time.Millisecond,
+		TimeSource:  clock.System,
+	}
+	go tlog.NewOperationManager(sequencing, tlog.NewSequencerManager(registry, 0)).OperationLoop(ctx)
+
+	listener, err := net.Listen("tcp", os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("tree", tree.TreeId)
+	log.Fatal(services.Serve(listener))
+}
