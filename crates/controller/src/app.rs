@@ -20,7 +20,7 @@ use crate::queue::{Bounds, Queue};
 use crate::settings::{self, Subject};
 use crate::telemetry::logs::{self, Logs};
 use crate::telemetry::{Backends, Health, Metrics, Server};
-use crate::work::{Runs, Worker, dispatch};
+use crate::work::{Room, Runs, Worker, dispatch};
 
 use followers::Followers;
 use observer::Ownership;
@@ -95,6 +95,7 @@ async fn controller(
         metrics: metrics.clone(),
         events: events.clone(),
         fence: handle.fence(),
+        room: Room::new(),
     };
     let followers = Followers {
         client,

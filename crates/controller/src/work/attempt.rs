@@ -11,6 +11,7 @@ use super::children::Family;
 use super::close::{Change, write};
 use super::conclude::finished;
 use super::outcome::{self, Verdict};
+use super::room::Taken;
 use super::{REFUSED, Worker};
 use crate::queue::{Done, Item, Lane};
 use crate::settings::Active;
@@ -79,8 +80,9 @@ impl Worker {
             let not_before = Some(Instant::now() + Duration::from_millis(100));
             return Ok(Done::Later(Box::new(Item { not_before, ..item.clone() })));
         }
+        let room = self.room.take(seen.json.get().len()).await;
         let run = match (Run::from_json(seen.json.get().as_bytes()), settings) {
-            (Ok(run), Some(active)) => return self.attempt(item, &seen.glance, run, &active).await,
+            (Ok(run), Some(active)) => return self.attempt(item, &seen, run, &active, room).await,
             (Ok(_), None) => Error::new(
                 ErrorKind::Key,
                 "its deletion was asked for, and there was no usable configuration or key to sign it with",
@@ -114,12 +116,24 @@ impl Worker {
         }
     }
 
-    async fn attempt(&self, item: &Item, seen: &Glance, run: Run, active: &Active) -> Result<Done> {
+    async fn attempt(
+        &self,
+        item: &Item,
+        Seen { glance: seen, json, .. }: &Seen,
+        run: Run,
+        active: &Active,
+        mut room: Taken<'_>,
+    ) -> Result<Done> {
         let family = if active.engine.makes_statements_of(item.key.api.kind) {
             Family::gather(run, &self.runs, &item.key).await?
         } else {
             Family::alone(run)
         };
+        if family.bytes > 0 {
+            // Not beside what it has: two that wait for more, each for the other's, would wait for ever.
+            drop(room);
+            room = self.room.take(json.get().len() + family.bytes).await;
+        }
         if family.is_unfinished() && may_wait(item, seen, active) {
             return Ok(wait_for_children(item, seen));
         }
@@ -130,6 +144,7 @@ impl Worker {
         let deadline = Some(Instant::now() + ATTEMPT);
         let report = active.engine.process_until(&family.run, &progress, deadline).await;
         self.metrics.attempt(item.key.api.kind, &report);
+        drop(room);
         let retries = if item.gone { item.retries } else { seen.retries };
         let next = outcome::next(&report, retries, &active.retry);
         let verdict = Verdict::of(&report, next, family.left_out(&report.missing_children));

@@ -17,6 +17,8 @@ const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// A PipelineRun with its TaskRuns.
 pub(super) struct Family {
     pub(super) run: Run,
+    /// How large the TaskRuns are, as JSON.
+    pub(super) bytes: usize,
     /// TaskRuns that are there and cannot be read, with the reason.
     unreadable: HashMap<String, String>,
 }
@@ -68,7 +70,7 @@ impl Gathered {
 impl Family {
     /// A run without its children.
     pub(super) fn alone(run: Run) -> Self {
-        Self { run, unreadable: HashMap::new() }
+        Self { run, bytes: 0, unreadable: HashMap::new() }
     }
 
     /// Fetches all children with one list. A TaskRun has none.
@@ -98,7 +100,8 @@ impl Family {
                 break;
             }
         }
-        Ok(Self { run: run.with_children(gathered.children), unreadable: gathered.unreadable })
+        let Gathered { bytes, children, unreadable, .. } = gathered;
+        Ok(Self { run: run.with_children(children), bytes: bytes.min(MOST_BYTES), unreadable })
     }
 
     /// Whether a TaskRun of it is not over yet.

@@ -7,6 +7,7 @@ mod close;
 mod conclude;
 mod dispatch;
 mod outcome;
+mod room;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::telemetry::Metrics;
 pub(crate) use api::Runs;
 pub(crate) use dispatch::dispatch;
 pub(crate) use outcome::Verdict;
+pub(crate) use room::Room;
 
 /// What the work on a run needs.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub(crate) struct Worker {
     pub(crate) events: Events,
     /// Whether a run is still this replica's to write on.
     pub(crate) fence: Fence,
+    /// Shared by all that is in hand.
+    pub(crate) room: Room,
 }
 
 /// How long to wait where the API server refuses what only somebody else can mend.
