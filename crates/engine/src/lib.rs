@@ -22,7 +22,7 @@ mod report;
 mod resilience;
 mod signing;
 
-pub use line::Engine;
+pub use line::{Engine, Until};
 pub use metering::{Call, Meter, Metered};
 pub use plan::{LogMode, LogRoute, Plan, Route};
 pub use report::{Failure, Report, Stage, StoreReport, TargetReport};

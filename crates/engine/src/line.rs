@@ -9,9 +9,8 @@ use chains_core::{
     Store, Target, TargetProgress, annotations,
 };
 use chains_tekton::Run;
-use futures_util::future::join_all;
-use futures_util::stream::{self, StreamExt};
-use tokio::time::Instant;
+use futures_util::future::{BoxFuture, FutureExt as _, Shared};
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use tracing::Instrument as _;
 
 use crate::conclude;
@@ -21,6 +20,9 @@ use crate::signing::{self, SignedPayload};
 
 /// How many targets of one run are worked on at once.
 const TARGETS_AT_ONCE: usize = 8;
+
+/// Ends when an attempt has to come to its end: a time is over, or the process is to stop.
+pub type Until = Shared<BoxFuture<'static, ()>>;
 
 /// The line over a [`Plan`]; cheap to clone, safe to share.
 #[derive(Debug, Clone)]
@@ -62,24 +64,19 @@ impl Engine {
     /// Never fails as a whole: the report tells what came of each target.
     /// Nothing is done for a run that is not complete.
     pub async fn process(&self, run: &Run, progress: &Progress) -> Report {
-        self.process_until(run, progress, None).await
+        self.process_until(run, progress, std::future::pending().boxed().shared()).await
     }
 
-    /// As [`process`](Self::process), and not longer than until the deadline: targets that are not done by then
-    /// failed with [`ErrorKind::Timeout`]. What was signed and logged of them is in the report's progress.
-    pub async fn process_until(
-        &self,
-        run: &Run,
-        progress: &Progress,
-        deadline: Option<Instant>,
-    ) -> Report {
+    /// As [`process`](Self::process), and not longer than `until` lasts: targets that are not done by then failed
+    /// with [`ErrorKind::Timeout`]. What was signed, logged and stored of them is in the report.
+    pub async fn process_until(&self, run: &Run, progress: &Progress, until: Until) -> Report {
         if !run.is_complete() {
             return conclude::report(run, Vec::new());
         }
         let log = self.plan.log.as_ref().filter(|log| log.applies(run));
         let work: Vec<_> = self
             .enabled(run)
-            .map(|(target, route)| work(run, target, route, log, (progress, deadline)))
+            .map(|(target, route)| work(run, target, route, log, (progress, until.clone())))
             .collect();
         let worked = stream::iter(work).buffered(TARGETS_AT_ONCE).collect().await;
         conclude::report(run, worked)
@@ -106,7 +103,7 @@ async fn work(
     target: Target,
     route: &Route,
     log: Option<&LogRoute>,
-    (progress, deadline): (&Progress, Option<Instant>),
+    (progress, until): (&Progress, Until),
 ) -> Worked {
     let key = target.record_key(run.reference());
     let mut report = TargetReport {
@@ -125,11 +122,14 @@ async fn work(
     let advanced = {
         let span = tracing::info_span!("target", target = %report.key.full);
         let advance = advance(run, route, log, progress, &mut report, &mut made).instrument(span);
-        match deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, advance).await.ok(),
-            None => Some(advance.await),
+        tokio::select! {
+            biased;
+            advanced = advance => Some(advanced),
+            () = until => None,
         }
     };
+    let place = |store: &StoreReport| route.stores.iter().position(|one| one.name() == store.store);
+    report.stores.sort_by_key(place);
     report.stopped = match advanced {
         Some(advanced) => advanced.err(),
         None => Some((Stage::Store, too_late(&report))),
@@ -173,7 +173,7 @@ async fn advance(
     made.entry = entry.as_ref().map(|entry| entry.address());
     report.entry.clone_from(&made.entry);
     let record = record(run, report, payload, signed, entry);
-    report.stores = store(&route.stores, &record, &report.stored_before).await;
+    store(&route.stores, &record, &report.stored_before, &mut report.stores).await;
     Ok(())
 }
 
@@ -254,21 +254,26 @@ fn record(
     }
 }
 
-/// Puts the record into every store that has not got it, all at once.
+/// Puts the record into every store that has not got it, all at once. Each is told as soon as it is done: where the
+/// time is over while one still hangs, what the others did is not forgotten.
 async fn store(
     stores: &[Arc<dyn Store>],
     record: &Record,
     stored_before: &BTreeSet<String>,
-) -> Vec<StoreReport> {
+    done: &mut Vec<StoreReport>,
+) {
     let missing = stores.iter().filter(|store| !stored_before.contains(store.name()));
-    join_all(missing.map(|store| async move {
+    let puts = missing.map(|store| async move {
         let result = match check_holds(store.as_ref(), record) {
             Ok(()) => store.put(record).await,
             Err(error) => Err(error),
         };
         StoreReport { store: store.name().to_owned(), result }
-    }))
-    .await
+    });
+    let mut puts: FuturesUnordered<_> = puts.collect();
+    while let Some(report) = puts.next().await {
+        done.push(report);
+    }
 }
 
 fn check_holds(store: &dyn Store, record: &Record) -> Result<()> {

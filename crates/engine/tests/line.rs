@@ -4,6 +4,7 @@
 #![allow(clippy::cloned_ref_to_slice_refs, reason = "the clones become trait objects")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chains_core::{
     Capabilities, ErrorKind, Format, Outcome, Progress, Record, Store, Target, annotations,
@@ -12,7 +13,8 @@ use chains_engine::{Engine, LogMode, LogRoute, Plan, Route, Stage};
 use chains_formats::Options;
 use chains_store_tekton::TektonStore;
 use chains_tekton::Run;
-use chains_testkit::fake::{FailingStore, FakeLog, FakeSigner, MemoryStore};
+use chains_testkit::fake::{FailingStore, FakeLog, FakeSigner, MemoryStore, SlowStore};
+use futures_util::FutureExt as _;
 
 const DIGEST: &str = "sha256:b1ecbb5bf11b1c4c1f0e3a5a9b83d8bb6c5e6c37d9a2f0e4c6c9b1e4f5a7d2c3";
 
@@ -103,6 +105,26 @@ async fn a_second_attempt_does_only_what_is_missing_and_signs_nothing() {
     assert_eq!(signer.count(), 2, "nothing was signed again");
     assert_eq!(counted.calls(), 2, "nothing was stored again");
     assert_eq!(good.records(), behind.records(), "both hold the same signature");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_makes_nobody_forget_what_the_others_did() {
+    let (signer, good, behind) = (signer(), memory("good"), memory("hangs"));
+    let hangs = Arc::new(SlowStore::new(behind, Duration::from_secs(3600)));
+    let counted = Arc::new(FailingStore::new(good.clone(), 0, ErrorKind::Internal));
+    let engine = Engine::new(plan(&signer, &[hangs, counted.clone()])).unwrap();
+    let until = || tokio::time::sleep(Duration::from_secs(60)).boxed().shared();
+
+    let first = engine.process_until(&run(), &Progress::default(), until()).await;
+    assert!(!first.is_done() && first.is_retryable());
+    assert!(first.failures().all(|f| f.error.kind() == ErrorKind::Timeout), "{first:?}");
+    let progress = Progress::from_json(&first.annotations()[annotations::PROGRESS]).unwrap();
+    let stores: Vec<_> = progress.targets.values().flat_map(|target| &target.stores).collect();
+    assert_eq!(stores, ["good", "good"]);
+
+    let second = engine.process_until(&run(), &progress, until()).await;
+    assert!(!second.is_done());
+    assert_eq!((signer.count(), counted.calls()), (2, 2), "nothing was done again");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::ownership::{Buckets, Work};
 
@@ -25,6 +26,10 @@ pub(crate) use item::{Item, Key, Lane};
 pub(crate) use state::{Counts, Done};
 
 use state::State;
+
+/// How long what is in hand may go on where its bucket is to go. What is left of the time is for writing down what
+/// is done.
+const UNHURRIED: Duration = Duration::from_secs(8);
 
 /// Bounds of a queue.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +105,11 @@ impl Queue {
         }
     }
 
+    /// What asks the work on a run that was taken to come to its end and to keep what is done.
+    pub(crate) fn hurry(&self, key: &Key) -> CancellationToken {
+        self.state().hurry(key)
+    }
+
     /// Says how the work on a run that was taken can be stopped.
     pub(crate) fn started(&self, key: &Key, handle: AbortHandle) {
         self.state().started(key, handle);
@@ -148,7 +158,13 @@ impl Queue {
 impl Work for Queue {
     async fn drain(&self, leaving: &Buckets) {
         self.state().leave(leaving);
-        self.idle(|key| leaving.contains(key.bucket)).await;
+        let idle = self.idle(|key| leaving.contains(key.bucket));
+        tokio::pin!(idle);
+        if tokio::time::timeout(UNHURRIED, &mut idle).await.is_err() {
+            // What hangs would be aborted in the end, and what is done of it forgotten.
+            self.state().hurry_up(leaving);
+            idle.await;
+        }
     }
 
     fn abort(&self, lost: &Buckets) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Bounds;
 use super::finished::Finished;
@@ -58,6 +59,8 @@ enum Place {
 #[derive(Debug, Default)]
 struct InHand {
     handle: Option<AbortHandle>,
+    /// Asks it to come to its end.
+    hurry: CancellationToken,
     /// What was seen of the run meanwhile.
     next: Option<Item>,
 }
@@ -170,6 +173,22 @@ impl State {
         };
         let allowed = self.ready.range(Rank::first_of(from)..).take(SEARCHED);
         allowed.take_while(|(rank, _)| rank.lane <= to).find(|(_, key)| in_hand(key) < share)
+    }
+
+    /// What asks the work on a run that was taken to come to its end; at once where it was lost meanwhile.
+    pub(super) fn hurry(&self, key: &Key) -> CancellationToken {
+        let lost = || {
+            let lost = CancellationToken::new();
+            lost.cancel();
+            lost
+        };
+        self.in_hand.get(key).map_or_else(lost, |in_hand| in_hand.hurry.clone())
+    }
+
+    /// Asks what is in hand of these buckets to come to its end.
+    pub(super) fn hurry_up(&self, leaving: &Buckets) {
+        let all = self.in_hand.iter().filter(|(key, _)| leaving.contains(key.bucket));
+        all.for_each(|(_, in_hand)| in_hand.hurry.cancel());
     }
 
     pub(super) fn started(&mut self, key: &Key, handle: AbortHandle) {

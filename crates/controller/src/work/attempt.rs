@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Progress, Result, annotations};
+use chains_engine::Until;
 use chains_tekton::Run;
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::children::Family;
 use super::close::{Change, write};
 use super::conclude::finished;
-use super::outcome::{self, Verdict};
+use super::outcome::{self, Next, Verdict};
 use super::room::Taken;
 use super::{REFUSED, Worker};
 use crate::queue::{Done, Item, Lane};
@@ -24,12 +27,12 @@ const ATTEMPT: Duration = Duration::from_secs(120);
 
 impl Worker {
     /// Does what is to be done, as far as it goes.
-    pub(super) async fn work(&self, item: Item) -> Done {
+    pub(super) async fn work(&self, item: Item, hurry: CancellationToken) -> Done {
         let done = match item.todo {
             Todo::Nothing => Ok(Done::Finished(item.version)),
             Todo::Guard => self.guard(&item).await,
             Todo::Release => self.release(&item).await,
-            Todo::Sign => self.sign(&item).await,
+            Todo::Sign => self.sign(&item, hurry).await,
         };
         done.unwrap_or_else(|error| refused(item, &error))
     }
@@ -64,7 +67,7 @@ impl Worker {
         Ok(finished(write(self.desk(item), &seen.glance, change).await?))
     }
 
-    async fn sign(&self, item: &Item) -> Result<Done> {
+    async fn sign(&self, item: &Item, hurry: CancellationToken) -> Result<Done> {
         let Some(seen) = self.read(item).await? else { return Ok(Done::Finished(None)) };
         if let Some(verdict) = &item.verdict {
             return Ok(self.write_again(item, &seen, verdict).await);
@@ -82,7 +85,9 @@ impl Worker {
         }
         let room = self.room.take(seen.json.get().len()).await;
         let run = match (Run::from_json(seen.json.get().as_bytes()), settings) {
-            (Ok(run), Some(active)) => return self.attempt(item, &seen, run, &active, room).await,
+            (Ok(run), Some(active)) => {
+                return self.attempt(item, &seen, run, &active, (room, hurry)).await;
+            }
             (Ok(_), None) => Error::new(
                 ErrorKind::Key,
                 "its deletion was asked for, and there was no usable configuration or key to sign it with",
@@ -122,7 +127,7 @@ impl Worker {
         Seen { glance: seen, json, .. }: &Seen,
         run: Run,
         active: &Active,
-        mut room: Taken<'_>,
+        (mut room, hurry): (Taken<'_>, CancellationToken),
     ) -> Result<Done> {
         let family = if active.engine.makes_statements_of(item.key.api.kind) {
             Family::gather(run, &self.runs, &item.key).await?
@@ -141,15 +146,27 @@ impl Worker {
             return Ok(Done::Finished(None));
         }
         let progress = progress(&family.run);
-        let deadline = Some(Instant::now() + ATTEMPT);
-        let report = active.engine.process_until(&family.run, &progress, deadline).await;
+        let until = until(hurry.clone());
+        let report = active.engine.process_until(&family.run, &progress, until).await;
         self.metrics.attempt(item.key.api.kind, &report);
         drop(room);
         let retries = if item.gone { item.retries } else { seen.retries };
-        let next = outcome::next(&report, retries, &active.retry);
+        let next = match outcome::next(&report, retries, &active.retry) {
+            Next::Again { .. } | Next::Failed if hurry.is_cancelled() => Next::Interrupted,
+            next => next,
+        };
         let verdict = Verdict::of(&report, next, family.left_out(&report.missing_children));
         Ok(self.conclude(item, seen, Arc::new(verdict)).await)
     }
+}
+
+/// The time for one attempt, or less where it has to come to its end before.
+fn until(hurry: CancellationToken) -> Until {
+    let over = async move {
+        // It is the same whether it was the time or the hurry.
+        let _ = tokio::time::timeout(ATTEMPT, hurry.cancelled()).await;
+    };
+    over.boxed().shared()
 }
 
 /// The API server could not be asked, or refused: the attempt does not count.

@@ -38,6 +38,10 @@ impl Worker {
                 let version = self.keep(item, seen).await.or(version);
                 again(item, version, *pause)
             }
+            (Written::Done(version), Next::Interrupted) => {
+                let version = self.keep(item, seen).await.or(version);
+                again(item, version, Duration::ZERO)
+            }
             (written, _) => finished(written),
         }
     }
@@ -91,6 +95,9 @@ impl Worker {
                 self.metrics.retry(kind, *cause);
                 tracing::warn!(why, retries, ?pause, "not signed yet, trying again");
             }
+            Next::Interrupted => {
+                tracing::info!(why, "stopped on the way: what is done is kept on the run");
+            }
             Next::Failed => {
                 self.metrics.closed(kind, Closed::Failed, since);
                 tracing::error!(why, "not signed: given up");
@@ -138,7 +145,7 @@ fn again_without_run(item: &Item, next: &Next) -> Done {
             retries: Some(*retries),
             ..item.clone()
         })),
-        Next::Signed | Next::Failed => Done::Finished(None),
+        Next::Signed | Next::Interrupted | Next::Failed => Done::Finished(None),
     }
 }
 

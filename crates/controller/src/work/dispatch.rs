@@ -32,7 +32,9 @@ async fn one(queue: Queue, worker: Worker, item: Item) {
     let spare = Item { json: if item.gone { item.json.clone() } else { None }, ..item.clone() };
     let sign = item.todo == Todo::Sign;
     let begun = Instant::now();
-    let work = AssertUnwindSafe(worker.work(item)).catch_unwind().instrument(span.clone());
+    let work = AssertUnwindSafe(worker.work(item, queue.hurry(&key)))
+        .catch_unwind()
+        .instrument(span.clone());
     let done = work.await.unwrap_or_else(|_| {
         span.in_scope(|| tracing::error!("the program failed at this run: please report it"));
         let not_before = Some(Instant::now() + AFTER_PANIC);

@@ -73,6 +73,8 @@ pub(super) enum Next {
     Signed,
     /// It is tried again after the pause; so many retries have failed by then.
     Again { retries: u32, pause: Duration, cause: ErrorKind },
+    /// It had to come to its end before its time: it goes on wherever the run goes, and no retry was used up.
+    Interrupted,
     /// It failed for good.
     Failed,
 }
@@ -112,7 +114,7 @@ fn change(report: &Report, next: &Next, left_out: Option<String>, why: &str) -> 
     let mut change = Change {
         set: report.annotations(),
         unset: report.obsolete_annotations().collect(),
-        release: !matches!(next, Next::Again { .. }),
+        release: !matches!(next, Next::Again { .. } | Next::Interrupted),
     };
     if let Some(left_out) = left_out {
         change.set.insert(annotations::LEFT_OUT.to_owned(), left_out);
@@ -128,7 +130,7 @@ fn change(report: &Report, next: &Next, left_out: Option<String>, why: &str) -> 
 
 fn tell(change: &mut Change, next: &Next, why: &str) {
     match next {
-        Next::Signed => return,
+        Next::Signed | Next::Interrupted => return,
         Next::Again { retries, pause, .. } => {
             let at = Timestamp::now() + *pause;
             let at = at.round(Unit::Second).unwrap_or(at);
