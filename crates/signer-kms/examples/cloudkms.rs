@@ -1,5 +1,5 @@
 //! Starts the tests' stand-in for Cloud KMS, to try things against: `cargo run -p chains-signer-kms --example
-//! cloudkms`. It prints its address; keys are made through its API, and forgotten when it ends.
+//! cloudkms [127.0.0.1:PORT]`. It prints its address; keys are made through its API, and forgotten when it ends.
 
 #![allow(
     clippy::expect_used,
@@ -23,7 +23,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut kms = CloudKms::default();
-        let server = Server::start(move |asked| kms.answer(asked)).await;
+        let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
+        let server = Server::start_at(&address, move |asked| kms.answer(asked)).await;
         println!("{}", server.url());
         std::future::pending::<()>().await;
     });

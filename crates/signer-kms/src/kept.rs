@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 /// What expires so soon may do so on the way.
 const TRANSIT: Duration = Duration::from_secs(2);
+/// How long after a failure to replace it what is good is used without another attempt.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Something that was just fetched.
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl<T> Kept<T> {
             (Ok(fresh), _) => Ok(self.hold(fresh)),
             (Err(error), Some(value)) => {
                 tracing::warn!(error = %error.report(), "what is at hand is used on");
+                self.put_off();
                 Ok(value)
             }
             (Err(error), None) => Err(error),
@@ -90,6 +93,12 @@ impl<T> Kept<T> {
             Some((_, end)) if now + TRANSIT >= end => (None, false),
             Some((due, _)) => (Some(Arc::clone(&held.value)), now < due),
             None => (Some(Arc::clone(&held.value)), true),
+        }
+    }
+
+    fn put_off(&self) {
+        if let Some((due, _)) = self.state().as_mut().and_then(|held| held.times.as_mut()) {
+            *due = Instant::now() + PAUSE;
         }
     }
 
@@ -132,6 +141,8 @@ mod tests {
         assert_eq!(get(&kept, Ok(2)).await.unwrap(), 1);
         tokio::time::advance(HOUR / 3).await;
         assert_eq!(get(&kept, Err("down")).await.unwrap(), 1);
+        assert_eq!(get(&kept, Ok(2)).await.unwrap(), 1);
+        tokio::time::advance(PAUSE).await;
         assert_eq!(get(&kept, Ok(2)).await.unwrap(), 2);
         tokio::time::advance(HOUR).await;
         assert_eq!(get(&kept, Err("down")).await.unwrap_err().report(), "down");

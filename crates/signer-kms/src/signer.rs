@@ -57,6 +57,12 @@ impl KmsSigner {
         let made = self.provider.sign(&known.key, message).await?;
         let by = if made.version == known.key.version {
             Arc::clone(known)
+        } else if self.provider.is_pinned() {
+            // Verifiers were told of that one version: another one's signature is no good to them.
+            let what = format!("checking a signature by {}", self.reference());
+            let (made, asked) = (&made.version, &known.key.version);
+            let why = format!("version {made} made it, where the reference names version {asked}");
+            return Err(Error::new(ErrorKind::Verification, what).with_source(why));
         } else {
             self.keys.version(&made.version).await?
         };

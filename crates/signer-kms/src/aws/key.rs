@@ -61,6 +61,9 @@ impl Provider for AwsKms {
         let answer = self.api.call(&what, "GetPublicKey", &json!({ "KeyId": id })).await?;
         let answer: PublicKeyAnswer = answer.json(&what)?;
         let refused = |why: String| Error::new(ErrorKind::Key, what.as_str()).with_source(why);
+        if version.is_some_and(|asked| asked != answer.key_id) {
+            return Err(refused(format!("its answer is about {}", answer.key_id)));
+        }
         // The first is what sigstore takes.
         let names = answer.signing_algorithms;
         let der = STANDARD.decode(&answer.public_key).map_err(|e| refused(e.to_string()))?;

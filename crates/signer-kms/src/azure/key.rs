@@ -56,7 +56,8 @@ impl Provider for AzureVault {
 
     async fn key(&self, version: Option<&str>) -> Result<Key> {
         let what = format!("fetching the public key of {}", self.key.reference);
-        let path = match version.or(self.key.version.as_deref()) {
+        let asked = version.or(self.key.version.as_deref());
+        let path = match asked {
             Some(version) => format!("keys/{}/{version}", self.key.name),
             None => format!("keys/{}", self.key.name),
         };
@@ -67,6 +68,9 @@ impl Provider for AzureVault {
         }
         let version = version_of(&bundle.key.kid)
             .ok_or_else(|| refused("its answer does not tell the version of the key"))?;
+        if asked.is_some_and(|asked| asked != version) {
+            return Err(refused(&format!("its answer is about version {version}")));
+        }
         let public_key = bundle.key.public_key().map_err(|e| e.context(what.as_str()))?;
         let algorithm = algorithm(&public_key)
             .ok_or_else(|| refused("no algorithm is known for a key of this kind and size"))?;

@@ -36,10 +36,11 @@ impl Server {
         })?;
         let mut answer =
             http::send(call.what, self.request(call, url.clone(), self.host.as_deref())?).await?;
-        if matches!(
+        let elsewhere = matches!(
             answer.status,
             StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::TEMPORARY_REDIRECT
-        ) {
+        );
+        if elsewhere && self.follows {
             let active = active(call.what, &url, &answer)?;
             answer = http::send(call.what, self.request(call, active, None)?).await?;
         }
@@ -47,6 +48,7 @@ impl Server {
     }
 
     fn request(&self, call: &Call<'_>, url: Url, host: Option<&str>) -> Result<RequestBuilder> {
+        let is_ours = url.origin() == self.base.origin();
         // Agents may ask for this header: no browser sends it.
         let mut request = self
             .client
@@ -58,7 +60,8 @@ impl Server {
         if let Some(namespace) = &self.namespace {
             request = request.header("X-Vault-Namespace", namespace);
         }
-        if let Some(basic) = &self.basic {
+        // The password is for whoever is at the address that was given with it.
+        if let Some(basic) = self.basic.as_ref().filter(|_| is_ours) {
             request = request.header(AUTHORIZATION, http::secret_header(call.what, basic)?);
         }
         if let Some(token) = call.token.filter(|token| !token.is_empty()) {

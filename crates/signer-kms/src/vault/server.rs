@@ -35,6 +35,8 @@ pub(super) struct Server {
     pub(super) mount: String,
     /// An agent beside us adds the token itself, where we have none.
     pub(super) is_agent: bool,
+    /// Whether a standby server may send us to the active one.
+    pub(super) follows: bool,
 }
 
 impl Server {
@@ -69,7 +71,8 @@ impl Server {
         })?;
         let namespace = two(variables, "NAMESPACE").map(|name| name.trim_matches('/').to_owned());
         let mount = mount(variables)?;
-        Ok(Self { client, base, basic, proxy_basic, host, namespace, mount, is_agent })
+        let follows = !two(variables, "DISABLE_REDIRECTS").is_some_and(|text| is_true(&text));
+        Ok(Self { client, base, basic, proxy_basic, host, namespace, mount, is_agent, follows })
     }
 }
 

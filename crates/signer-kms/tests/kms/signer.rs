@@ -181,6 +181,17 @@ async fn a_signature_by_another_version_comes_with_its_own_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pinned_version_is_not_left_for_the_one_that_the_service_likes_better() {
+    let one = Service::with_one_version();
+    let (signer, service) = signer(Service { signs_with_newest: true, pinned: true, ..one });
+    signed(&*signer, b"1").await;
+    service.rotate();
+    let words = ["checking a signature by test://key", "version 2 made it", "names version 1"];
+    check(&refused(&*signer).await, "verification", &words);
+    assert_eq!(service.fetches.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_was_replaced_under_its_name_is_noticed() {
     let (signer, service) = signer(Service { pinned: true, ..Service::with_one_version() });
     let first = signed(&*signer, b"1").await;

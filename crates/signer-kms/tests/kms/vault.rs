@@ -234,6 +234,20 @@ async fn a_standby_sends_us_to_the_active_server() {
             .await;
     *there.lock().unwrap() = format!("{}/x", turning.url());
     check(&refused(&with_token(&turning, "good")).await, "protocol", &["307"]);
+    // A password of the address is for that address, and who wants no redirects is sent nowhere.
+    let address = standby.url().replace("://", "://user:password@");
+    let mut with_password = options("hashivault://key", &[("VAULT_TOKEN", "good")]);
+    with_password.vault.address = Some(address);
+    signed(&signer_of(with_password), b"message").await;
+    assert!(standby.asked("").iter().any(|asked| asked.header("authorization") != ""));
+    assert!(active.asked("").iter().all(|asked| asked.header("authorization") == ""));
+    let variables = [
+        ("VAULT_ADDR", standby.url()),
+        ("VAULT_TOKEN", "good".to_owned()),
+        ("VAULT_DISABLE_REDIRECTS", "true".to_owned()),
+    ];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    check(&refused(&signer("hashivault://key", &variables)).await, "protocol", &["307"]);
     let nowhere = Server::start(|_| Reply::text(307, "")).await;
     check(&refused(&with_token(&nowhere, "good")).await, "protocol", &["does not say where"]);
 }

@@ -68,7 +68,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(answers: impl FnMut(&Asked) -> Reply + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", answers).await
+    }
+
+    pub(crate) async fn start_at(
+        address: &str,
+        answers: impl FnMut(&Asked) -> Reply + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (app, asked) = app(answers);
         tokio::spawn(async move { axum::serve(listener, app).await });
