@@ -1,7 +1,7 @@
 //! Values that must go together: what a chosen store or signer needs, and what it cannot hold.
 
-use crate::draft::{ArtifactDraft, Draft, PubSubKind};
-use crate::{Fault, FormatName, SignerName, StorageName};
+use crate::draft::{ArtifactDraft, Draft, KafkaDraft, PubSubKind};
+use crate::{Fault, FormatName, KafkaSaslMechanism, SignerName, StorageName};
 
 /// Everything that does not go together.
 pub(crate) fn together(draft: &Draft) -> Vec<Fault> {
@@ -16,6 +16,10 @@ pub(crate) fn together(draft: &Draft) -> Vec<Fault> {
             let missing = missing_for_storage(draft, *storage);
             faults.extend(missing.into_iter().map(|key| Fault::of(key, why.clone())));
         }
+    }
+    let kafka = |artifact: &ArtifactDraft| artifact.storage.contains(&StorageName::PubSub);
+    if draft.pubsub_provider == Some(PubSubKind::Kafka) && chosen_by(draft, kafka).is_some() {
+        check_kafka(&draft.kafka, &mut faults);
     }
     if let Some(by) = chosen_by(draft, |artifact| artifact.signer == Some(SignerName::Kms)) {
         check_kms(draft, by, &mut faults);
@@ -103,6 +107,35 @@ fn missing_for_storage(draft: &Draft, storage: StorageName) -> Vec<&'static str>
         StorageName::Archivista => &[("storage.archivista.url", draft.archivista_url.is_some())],
     };
     needs.iter().filter(|(_, is_set)| !is_set).map(|(key, _)| *key).collect()
+}
+
+/// What goes with TLS and SASL.
+fn check_kafka(kafka: &KafkaDraft, faults: &mut Vec<Fault>) {
+    let mut fault = |name: &str, why: &str| {
+        faults.push(Fault::of(&format!("storage.pubsub.kafka.{name}"), why));
+    };
+    if kafka.ca_path.is_some() && !kafka.tls {
+        fault("tls.enabled", "must be `true` where `storage.pubsub.kafka.tls.ca-path` is set");
+    }
+    let Some(mechanism) = kafka.mechanism else {
+        if kafka.username.is_some() || kafka.password_path.is_some() {
+            let why = "must be set where there is a user or a password: nobody logs in without it";
+            fault("sasl.mechanism", why);
+        }
+        return;
+    };
+    let why = "must be set where there is `storage.pubsub.kafka.sasl.mechanism`";
+    if kafka.username.is_none() {
+        fault("sasl.username", why);
+    }
+    if kafka.password_path.is_none() {
+        fault("sasl.password-path", why);
+    }
+    if mechanism == KafkaSaslMechanism::Plain && !kafka.tls {
+        let why = "must be `true` with the mechanism `PLAIN`, which shows the password to whoever \
+                   listens: set it, or use `SCRAM-SHA-512`";
+        fault("tls.enabled", why);
+    }
 }
 
 fn check_kms(draft: &Draft, by: &str, faults: &mut Vec<Fault>) {

@@ -8,8 +8,8 @@ use chains_core::{ImageName, Secret};
 
 use crate::layers::{Layers, Origin, Setting};
 use crate::{
-    BuildType, EncodingFormat, Faults, FormatName, FulcioProvider, KmsRef, ServiceUrl, SignerName,
-    StorageName, TransparencyMode, X509Key,
+    BuildType, EncodingFormat, Faults, FormatName, FulcioProvider, KafkaCompression,
+    KafkaSaslMechanism, KmsRef, ServiceUrl, SignerName, StorageName, TransparencyMode, X509Key,
 };
 
 /// A configuration that was checked as a whole.
@@ -220,10 +220,38 @@ pub enum PubSubProvider {
     /// A queue within the process; for trials.
     InMemory,
     /// Apache Kafka.
-    Kafka {
-        /// Brokers to ask first, each `host:port`; at least one.
-        bootstrap_servers: Vec<String>,
-    },
+    Kafka(Kafka),
+}
+
+/// Apache Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kafka {
+    /// Brokers to ask first, each `host:port`; at least one.
+    pub bootstrap_servers: Vec<String>,
+    /// How batches of messages are compressed.
+    pub compression: KafkaCompression,
+    /// Over TLS; `None` is plain text.
+    pub tls: Option<KafkaTls>,
+    /// Who we are; `None` is nobody.
+    pub sasl: Option<KafkaSasl>,
+}
+
+/// TLS to Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaTls {
+    /// PEM of the only authorities that are trusted; `None` means the system's.
+    pub ca_path: Option<PathBuf>,
+}
+
+/// SASL to Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSasl {
+    /// How the password is shown.
+    pub mechanism: KafkaSaslMechanism,
+    /// The user.
+    pub username: String,
+    /// A file that holds the password.
+    pub password_path: PathBuf,
 }
 
 /// Archivista.

@@ -9,9 +9,10 @@ use chains_core::{ImageName, Secret};
 use crate::layers::Setting;
 use crate::{
     Archivista, Artifact, Artifacts, BuildType, Config, DocDb, EncodingFormat, Filter, FormatName,
-    Fulcio, FulcioProvider, Gcs, Grafeas, Kms, KmsAuth, KmsOidc, KmsRef, KmsSpire, LocalStorage,
-    MongoServer, OciStorage, PubSub, PubSubProvider, Retry, ServiceUrl, SignerName, Signers,
-    Storage, StorageName, Transparency, TransparencyMode, X509, X509Key,
+    Fulcio, FulcioProvider, Gcs, Grafeas, Kafka, KafkaCompression, KafkaSasl, KafkaSaslMechanism,
+    KafkaTls, Kms, KmsAuth, KmsOidc, KmsRef, KmsSpire, LocalStorage, MongoServer, OciStorage,
+    PubSub, PubSubProvider, Retry, ServiceUrl, SignerName, Signers, Storage, StorageName,
+    Transparency, TransparencyMode, X509, X509Key,
 };
 
 /// One field for each key. Whatever the table gives a default is filled from there; what remains
@@ -42,6 +43,7 @@ pub(crate) struct Draft {
     pub(crate) pubsub_provider: Option<PubSubKind>,
     pub(crate) pubsub_topic: Option<String>,
     pub(crate) kafka_servers: Vec<String>,
+    pub(crate) kafka: KafkaDraft,
     pub(crate) archivista_url: Option<ServiceUrl>,
     pub(crate) local_path: PathBuf,
     pub(crate) transparency: Option<TransparencyMode>,
@@ -69,6 +71,32 @@ pub(crate) struct ArtifactDraft {
     pub(crate) format: Option<FormatName>,
     pub(crate) storage: BTreeSet<StorageName>,
     pub(crate) signer: Option<SignerName>,
+}
+
+/// `storage.pubsub.kafka.*` but for the brokers.
+#[derive(Debug, Default)]
+pub(crate) struct KafkaDraft {
+    pub(crate) compression: Option<KafkaCompression>,
+    pub(crate) tls: bool,
+    pub(crate) ca_path: Option<PathBuf>,
+    pub(crate) mechanism: Option<KafkaSaslMechanism>,
+    pub(crate) username: Option<String>,
+    pub(crate) password_path: Option<PathBuf>,
+}
+
+impl KafkaDraft {
+    fn finish(self, bootstrap_servers: Vec<String>) -> Kafka {
+        let named = self.username.zip(self.password_path);
+        let sasl = self.mechanism.zip(named).map(|(mechanism, (username, password_path))| {
+            KafkaSasl { mechanism, username, password_path }
+        });
+        Kafka {
+            bootstrap_servers,
+            compression: self.compression.unwrap_or(KafkaCompression::None),
+            tls: self.tls.then_some(KafkaTls { ca_path: self.ca_path }),
+            sasl,
+        }
+    }
 }
 
 /// The word in `storage.pubsub.provider`.
@@ -163,7 +191,9 @@ impl Draft {
         let provider = match self.pubsub_provider? {
             PubSubKind::InMemory => PubSubProvider::InMemory,
             PubSubKind::Kafka if bootstrap_servers.is_empty() => return None,
-            PubSubKind::Kafka => PubSubProvider::Kafka { bootstrap_servers },
+            PubSubKind::Kafka => {
+                PubSubProvider::Kafka(std::mem::take(&mut self.kafka).finish(bootstrap_servers))
+            }
         };
         Some(PubSub { provider, topic: self.pubsub_topic.take()? })
     }

@@ -35,15 +35,15 @@ mod tests;
 mod values;
 
 pub use config::{
-    Archivista, Artifact, Artifacts, Config, DocDb, Filter, Fulcio, Gcs, Grafeas, Kms, KmsAuth,
-    KmsOidc, KmsSpire, LocalStorage, MongoServer, OciStorage, PubSub, PubSubProvider, Retry,
-    Signers, Storage, Transparency, X509,
+    Archivista, Artifact, Artifacts, Config, DocDb, Filter, Fulcio, Gcs, Grafeas, Kafka, KafkaSasl,
+    KafkaTls, Kms, KmsAuth, KmsOidc, KmsSpire, LocalStorage, MongoServer, OciStorage, PubSub,
+    PubSubProvider, Retry, Signers, Storage, Transparency, X509,
 };
 pub use docs::docs_table;
 pub use fault::{Fault, Faults};
 pub use layers::{Layers, Origin, Setting};
 pub use names::{
-    BuildType, EncodingFormat, FormatName, FulcioProvider, KmsScheme, SignerName, StorageName,
-    TransparencyMode,
+    BuildType, EncodingFormat, FormatName, FulcioProvider, KafkaCompression, KafkaSaslMechanism,
+    KmsScheme, SignerName, StorageName, TransparencyMode,
 };
 pub use values::{KmsRef, ServiceUrl, X509Key};

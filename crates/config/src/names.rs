@@ -219,5 +219,33 @@ names! {
         Azure = "azurekms",
         /// The transit engine of HashiCorp Vault or OpenBao.
         HashiVault = "hashivault",
+        /// The same, by the name of OpenBao.
+        OpenBao = "openbao",
+    }
+}
+
+names! {
+    /// How the password is shown to Kafka.
+    KafkaSaslMechanism {
+        /// As it is: over TLS only.
+        Plain = "PLAIN",
+        /// A proof that one has it, with SHA-256.
+        ScramSha256 = "SCRAM-SHA-256",
+        /// A proof that one has it, with SHA-512.
+        ScramSha512 = "SCRAM-SHA-512",
+    }
+}
+
+names! {
+    /// How batches of messages to Kafka are compressed.
+    KafkaCompression {
+        /// Not at all.
+        None = "none",
+        /// gzip.
+        Gzip = "gzip",
+        /// Snappy.
+        Snappy = "snappy",
+        /// LZ4.
+        Lz4 = "lz4",
     }
 }

@@ -1,11 +1,11 @@
 //! Rows about the stores.
 
 use super::{LINE, PATH, SERVICE_URL, put, some};
-use crate::EncodingFormat;
 use crate::draft::PubSubKind;
 use crate::keys::{Key, Values};
 use crate::names::one_of;
 use crate::values;
+use crate::{EncodingFormat, KafkaCompression, KafkaSaslMechanism};
 
 pub(super) static STORAGE_OCI: &[Key] = &[
     Key::new(
@@ -121,6 +121,56 @@ pub(super) static STORAGE_PUBSUB: &[Key] = &[
         |draft, text| put(&mut draft.kafka_servers, values::servers(text)),
         "The brokers to ask first. Required where the provider is `kafka`.",
     ),
+    Key::new(
+        "storage.pubsub.kafka.compression",
+        Values::OneOf(KafkaCompression::NAMES),
+        |draft, text| {
+            let read = one_of(KafkaCompression::ALL, KafkaCompression::as_str, text);
+            some(&mut draft.kafka.compression, read)
+        },
+        "How messages are compressed: brokers take 1 MiB by default, of what is compressed.",
+    )
+    .default("none")
+    .ours(),
+    Key::new(
+        "storage.pubsub.kafka.tls.enabled",
+        Values::Boolean,
+        |draft, text| put(&mut draft.kafka.tls, values::boolean(text)),
+        "Whether brokers are spoken to over TLS.",
+    )
+    .default("false")
+    .ours(),
+    Key::new(
+        "storage.pubsub.kafka.tls.ca-path",
+        PATH,
+        |draft, text| some(&mut draft.kafka.ca_path, values::path(text)),
+        "A PEM file with the only authorities to trust, in place of the system's; read again when it changes.",
+    )
+    .ours(),
+    Key::new(
+        "storage.pubsub.kafka.sasl.mechanism",
+        Values::OneOf(KafkaSaslMechanism::NAMES),
+        |draft, text| {
+            let read = one_of(KafkaSaslMechanism::ALL, KafkaSaslMechanism::as_str, text);
+            some(&mut draft.kafka.mechanism, read)
+        },
+        "How to log in; unset, nobody logs in. `PLAIN` shows the password, and so wants TLS.",
+    )
+    .ours(),
+    Key::new(
+        "storage.pubsub.kafka.sasl.username",
+        LINE,
+        |draft, text| some(&mut draft.kafka.username, values::plain(text)),
+        "The user. Required where there is a mechanism.",
+    )
+    .ours(),
+    Key::new(
+        "storage.pubsub.kafka.sasl.password-path",
+        PATH,
+        |draft, text| some(&mut draft.kafka.password_path, values::path(text)),
+        "A file with the password, such as a mounted Secret; read again when it changes. Required where there is a mechanism.",
+    )
+    .ours(),
 ];
 
 pub(super) static STORAGE_ARCHIVISTA: &[Key] = &[Key::new(

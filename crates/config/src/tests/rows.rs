@@ -10,8 +10,9 @@ use super::config;
 use super::samples::ROWS;
 use crate::keys;
 use crate::{
-    BuildType, Config, EncodingFormat, FormatName, FulcioProvider, KmsScheme, Origin,
-    PubSubProvider, SignerName, StorageName, TransparencyMode, X509Key,
+    BuildType, Config, EncodingFormat, FormatName, FulcioProvider, KafkaCompression,
+    KafkaSaslMechanism, KafkaTls, KmsScheme, Origin, PubSubProvider, SignerName, StorageName,
+    TransparencyMode, X509Key,
 };
 
 /// What the cross checks ask for beside the key under test, where its value is good.
@@ -141,8 +142,24 @@ fn values_are_typed() {
         |c| c.storages_in_use().into_iter().collect(),
         vec![StorageName::Tekton, StorageName::Oci, StorageName::PubSub],
     );
-    let servers = PubSubProvider::Kafka { bootstrap_servers: vec!["a:1".into(), "b:2".into()] };
-    is(&kafka, |c| c.storage.pubsub.clone().unwrap().provider, servers);
+    let section = |c: &Config| match c.storage.pubsub.clone().unwrap().provider {
+        PubSubProvider::Kafka(kafka) => kafka,
+        other @ PubSubProvider::InMemory => panic!("{other:?}"),
+    };
+    is(&kafka, |c| section(c).bootstrap_servers, vec!["a:1".into(), "b:2".into()]);
+    is(&kafka, |c| (section(c).tls, section(c).sasl), (None, None));
+    let secured = [
+        ("storage.pubsub.kafka.compression", "lz4"),
+        ("storage.pubsub.kafka.tls.enabled", "true"),
+        ("storage.pubsub.kafka.sasl.mechanism", "SCRAM-SHA-512"),
+        ("storage.pubsub.kafka.sasl.username", "chains"),
+        ("storage.pubsub.kafka.sasl.password-path", "/p"),
+    ];
+    let secured = [&kafka[..], &secured].concat();
+    is(&secured, |c| section(c).compression, KafkaCompression::Lz4);
+    is(&secured, |c| section(c).tls, Some(KafkaTls { ca_path: None }));
+    is(&secured, |c| section(c).sasl.unwrap().mechanism, KafkaSaslMechanism::ScramSha512);
+    is(&secured, |c| section(c).sasl.unwrap().password_path, "/p".into());
     let provider = [("signers.x509.fulcio.provider", "spiffe")];
     is(&provider, |c| c.signers.x509.fulcio.provider, Some(FulcioProvider::Spiffe));
     let kms = [("signers.kms.kmsref", "awskms:///alias/a")];

@@ -94,6 +94,22 @@ fn chosen_stores_and_signers_need_their_keys() {
          signers.kms.auth.spire.sock=unix:///s",
         "`signers.kms.auth.spire.audience`: must be set: `artifacts.taskrun.signer` is `kms`",
     );
+    let kafka = "artifacts.taskrun.storage=kafka\nstorage.pubsub.topic=t\nstorage.pubsub.provider=kafka\n\
+                 storage.pubsub.kafka.bootstrap.servers=a:1\nstorage.pubsub.kafka";
+    check(
+        &format!("{kafka}.sasl.mechanism=PLAIN"),
+        "
+`storage.pubsub.kafka.sasl.username`: must be set where there is `storage.pubsub.kafka.sasl.mechanism`
+`storage.pubsub.kafka.sasl.password-path`: must be set where there is `storage.pubsub.kafka.sasl.mechanism`
+`storage.pubsub.kafka.tls.enabled`: must be `true` with the mechanism `PLAIN`, which shows the password to \
+         whoever listens: set it, or use `SCRAM-SHA-512`",
+    );
+    check(
+        &format!("{kafka}.sasl.username=u\nstorage.pubsub.kafka.tls.ca-path=/ca.pem"),
+        "
+`storage.pubsub.kafka.tls.enabled`: must be `true` where `storage.pubsub.kafka.tls.ca-path` is set
+`storage.pubsub.kafka.sasl.mechanism`: must be set where there is a user or a password: nobody logs in without it",
+    );
     // What is turned off needs nothing.
     check("artifacts.taskrun.storage=\nartifacts.taskrun.signer=kms", "");
     check("artifacts.oci.storage=gcs\nartifacts.oci.signer=none", "");
