@@ -19,6 +19,7 @@ mod tampering;
 mod thieves;
 
 use std::process::ExitCode;
+mod peers_sigstore;
 
 fn main() -> ExitCode {
     let cases = [
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         concurrency::cases(),
         tampering::cases(),
         access::cases(),
+        peers_sigstore::cases(),
         thieves::cases(),
         controller_demo::cases(),
         controller_runs::cases(),

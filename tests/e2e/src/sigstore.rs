@@ -1,4 +1,14 @@
-//! cosign, versions 2 and 3, with a key and offline: no transparency log, no trust root.
+//! cosign, versions 2 and 3, with a key and offline: no transparency log, no trust root. And, below, an
+//! [instance](Sigstore) of Sigstore, for those who sign without keys.
+
+pub mod authority;
+pub mod bundles;
+pub mod front;
+pub mod instance;
+pub mod issuer;
+pub mod keyless;
+pub mod services;
+mod trust;
 
 use std::{
     fmt,
@@ -8,6 +18,9 @@ use std::{
 use anyhow::Result;
 
 use crate::{registry::Access, scene::Scene, tool::Tool};
+
+pub use instance::{Log, Parts, Sigstore};
+pub use keyless::{Identity, Keyless};
 
 /// The password of every key that a case makes.
 pub const PASSWORD: &str = "correct horse";

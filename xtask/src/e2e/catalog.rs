@@ -133,7 +133,7 @@ const PEERS: &[Peer] = &[
     },
     Peer {
         name: "sigstore-verify",
-        recipe: Recipe::Npm { packages: &["@sigstore/verify@3.1.1", "@sigstore/bundle@4.0.0"] },
+        recipe: Recipe::Npm { packages: &["@sigstore/verify@4.1.3", "@sigstore/bundle@5.0.1"] },
         program: "node_modules/@sigstore/verify/dist/index.js",
         check: &[],
     },

@@ -1,15 +1,17 @@
-// Trillian in one process: its log server and its sequencer over its own storage in memory. It makes one tree
-// and prints its number, for a certificate transparency log, which makes none itself; Rekor makes its own.
+// Trillian in one process: its log server and its sequencer over its own storage in memory. It makes as many trees
+// as it is told to and prints their numbers.
 //
-// Usage: trillian-mem 127.0.0.1:8090
+// Usage: trillian-mem 127.0.0.1:8090 TREES
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/google/trillian"
@@ -25,9 +27,14 @@ import (
 	"github.com/google/trillian/util/election2"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"k8s.io/klog/v2"
 )
 
 func main() {
+	// It tells every round of its sequencer, though there is nothing to do.
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+
 	ctx := context.Background()
 	trees := memory.NewTreeStorage()
 	metrics := monitoring.InertMetricFactory{}
@@ -40,16 +47,23 @@ func main() {
 	}
 	administrator := admin.New(registry, nil)
 	logs := server.NewTrillianLogRPCServer(registry, clock.System)
-	tree, err := administrator.CreateTree(ctx, &trillian.CreateTreeRequest{Tree: &trillian.Tree{
-		TreeState:       trillian.TreeState_ACTIVE,
-		TreeType:        trillian.TreeType_LOG,
-		MaxRootDuration: durationpb.New(time.Hour),
-	}})
+	count, err := strconv.Atoi(os.Args[2])
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := logs.InitLog(ctx, &trillian.InitLogRequest{LogId: tree.TreeId}); err != nil {
-		log.Fatal(err)
+	for range count {
+		tree, err := administrator.CreateTree(ctx, &trillian.CreateTreeRequest{Tree: &trillian.Tree{
+			TreeState:       trillian.TreeState_ACTIVE,
+			TreeType:        trillian.TreeType_LOG,
+			MaxRootDuration: durationpb.New(time.Hour),
+		}})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if _, err := logs.InitLog(ctx, &trillian.InitLogRequest{LogId: tree.TreeId}); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("tree", tree.TreeId)
 	}
 
 	services := grpc.NewServer(grpc.UnaryInterceptor(interceptor.ErrorWrapper))
@@ -68,6 +82,5 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("tree", tree.TreeId)
 	log.Fatal(services.Serve(listener))
 }

@@ -1,0 +1,68 @@
+//! The servers of Sigstore prove themselves: cosign signs and verifies with them, without Chains.
+
+use chains_e2e::{
+    Case, Result, Scene, case, ensure,
+    registry::{Access, CRANE, REFERRERS, Registry},
+    sigstore::{
+        Cosign, Identity, Keyless, Parts, Sigstore, Version,
+        bundles::{self, VERIFY},
+        issuer::AUDIENCE,
+    },
+};
+
+/// The least that cosign takes for SLSA v0.2.
+const PREDICATE: &str =
+    r#"{"builder": {"id": "https://example.test/builder"}, "buildType": "https://example.test"}"#;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let all = [
+        ("cosign_2_and_rekor_1", Version::V2, Parts::V1),
+        ("cosign_3_and_rekor_1", Version::V3, Parts::V1),
+        ("cosign_3_and_rekor_2", Version::V3, Parts::V2),
+    ];
+    let case_of = |(name, version, parts): (&str, Version, Parts)| {
+        let needs = [&parts.needs()[..], &[CRANE, REFERRERS, VERIFY, version.peer()]].concat();
+        case(format!("peers::sigstore_{name}"), &needs, move |scene| {
+            sign_and_verify(scene, version, parts)
+        })
+    };
+    all.into_iter().map(case_of).collect()
+}
+
+fn sign_and_verify(scene: &Scene<'_>, version: Version, parts: Parts) -> Result<()> {
+    let sigstore = Sigstore::start(scene, parts)?;
+    let registry = Registry::referrers(scene)?;
+    let pushed = registry.push(scene, &Access::default(), "app", "v1")?;
+    let image = pushed.by_digest();
+    let cosign = Cosign::new(scene, version);
+    let cosign = Keyless::new(&cosign, &sigstore)?;
+    let alice = Identity { name: "alice@example.test".to_owned(), issuer: sigstore.issuer.url() };
+    let mallory = Identity { name: "mallory@example.test".to_owned(), ..alice.clone() };
+    let token = || sigstore.issuer.email(&alice.name, AUDIENCE);
+    let predicate = scene.write("predicate.json", PREDICATE)?;
+    let kind = "slsaprovenance";
+
+    cosign.verify(&alice, &image)?.refused()?;
+    cosign.sign(&token()?, &image)?.ok()?;
+    cosign.verify(&alice, &image)?.ok()?;
+    cosign.verify(&mallory, &image)?.refused()?;
+
+    cosign.verify_attestation(&alice, kind, &image)?.refused()?;
+    cosign.attest(&token()?, kind, &predicate, &image)?.ok()?;
+    cosign.verify_attestation(&alice, kind, &image)?.ok()?;
+    cosign.verify_attestation(&mallory, kind, &image)?.refused()?;
+
+    // Version 2 keeps tags.
+    let bundles = bundles::of(&pushed)?;
+    ensure!(bundles.len() == if version == Version::V3 { 2 } else { 0 }, "{bundles:#?}");
+    let root = sigstore.trusted_root_file()?;
+    for bundle in bundles {
+        bundles::verify(scene, &bundle, &root, &alice)?.ok()?;
+        bundles::verify(scene, &bundle, &root, &mallory)?.refused()?;
+    }
+
+    sigstore.until_entries(2)?;
+    let certificates = sigstore.certificates()?;
+    ensure!(certificates == 2, "cosign got {certificates} certificates");
+    Ok(())
+}
