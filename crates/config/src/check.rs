@@ -97,6 +97,11 @@ fn missing_for_storage(draft: &Draft, storage: StorageName) -> Vec<&'static str>
     let needs: &[(&'static str, bool)] = match storage {
         StorageName::Tekton | StorageName::Oci | StorageName::Local => &[],
         StorageName::Gcs => &[("storage.gcs.bucket", draft.gcs_bucket.is_some())],
+        StorageName::S3 => &[("storage.s3.bucket", draft.s3_bucket.is_some())],
+        StorageName::AzBlob => &[
+            ("storage.azblob.account", draft.azblob_account.is_some()),
+            ("storage.azblob.container", draft.azblob_container.is_some()),
+        ],
         StorageName::DocDb => &[("storage.docdb.url", draft.docdb_url.is_some())],
         StorageName::Grafeas => &[("storage.grafeas.projectid", draft.grafeas_project.is_some())],
         StorageName::PubSub => &[

@@ -140,6 +140,10 @@ impl Artifact {
 pub struct Storage {
     /// `storage.gcs.*`
     pub gcs: Option<Gcs>,
+    /// `storage.s3.*`
+    pub s3: Option<S3>,
+    /// `storage.azblob.*`
+    pub azblob: Option<AzBlob>,
     /// `storage.oci.*`
     pub oci: OciStorage,
     /// `storage.docdb.*`
@@ -159,6 +163,34 @@ pub struct Storage {
 pub struct Gcs {
     /// Name of the bucket, without `gs://`.
     pub bucket: String,
+}
+
+/// Amazon S3, and what speaks its protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3 {
+    /// Name of the bucket, without `s3://`.
+    pub bucket: String,
+    /// Another server than AWS's.
+    pub endpoint: Option<ServiceUrl>,
+    /// The bucket's region.
+    pub region: Option<String>,
+    /// Whether the bucket is in the path of addresses; `None` leaves it to the store.
+    pub path_style: Option<bool>,
+    /// The folder that everything goes into; `None` is the bucket itself.
+    pub prefix: Option<String>,
+}
+
+/// Azure Blob Storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AzBlob {
+    /// Name of the storage account.
+    pub account: String,
+    /// Name of the container.
+    pub container: String,
+    /// Another server than the account's own.
+    pub endpoint: Option<ServiceUrl>,
+    /// The folder that everything goes into; `None` is the container itself.
+    pub prefix: Option<String>,
 }
 
 /// OCI registries.

@@ -8,11 +8,11 @@ use chains_core::{ImageName, Secret};
 
 use crate::layers::Setting;
 use crate::{
-    Archivista, Artifact, Artifacts, BuildType, Config, DocDb, EncodingFormat, Filter, FormatName,
-    Fulcio, FulcioProvider, Gcs, Grafeas, Kafka, KafkaCompression, KafkaSasl, KafkaSaslMechanism,
-    KafkaTls, Kms, KmsAuth, KmsOidc, KmsRef, KmsSpire, LocalStorage, MongoServer, OciStorage,
-    PubSub, PubSubProvider, Retry, ServiceUrl, SignerName, Signers, Storage, StorageName,
-    Transparency, TransparencyMode, X509, X509Key,
+    Archivista, Artifact, Artifacts, AzBlob, BuildType, Config, DocDb, EncodingFormat, Filter,
+    FormatName, Fulcio, FulcioProvider, Gcs, Grafeas, Kafka, KafkaCompression, KafkaSasl,
+    KafkaSaslMechanism, KafkaTls, Kms, KmsAuth, KmsOidc, KmsRef, KmsSpire, LocalStorage,
+    MongoServer, OciStorage, PubSub, PubSubProvider, Retry, S3, ServiceUrl, SignerName, Signers,
+    Storage, StorageName, Transparency, TransparencyMode, X509, X509Key,
 };
 
 /// One field for each key. Whatever the table gives a default is filled from there; what remains
@@ -30,6 +30,15 @@ pub(crate) struct Draft {
     pub(crate) builder_id: String,
     pub(crate) build_type: Option<BuildType>,
     pub(crate) gcs_bucket: Option<String>,
+    pub(crate) s3_bucket: Option<String>,
+    pub(crate) s3_endpoint: Option<ServiceUrl>,
+    pub(crate) s3_region: Option<String>,
+    pub(crate) s3_path_style: Option<bool>,
+    pub(crate) s3_prefix: Option<String>,
+    pub(crate) azblob_account: Option<String>,
+    pub(crate) azblob_container: Option<String>,
+    pub(crate) azblob_endpoint: Option<ServiceUrl>,
+    pub(crate) azblob_prefix: Option<String>,
     pub(crate) oci_repository: Option<ImageName>,
     pub(crate) oci_insecure: bool,
     pub(crate) oci_encoding: Option<EncodingFormat>,
@@ -169,6 +178,8 @@ impl Draft {
         let note_hint = std::mem::take(&mut self.grafeas_hint);
         Storage {
             gcs: self.gcs_bucket.take().map(|bucket| Gcs { bucket }),
+            s3: self.s3(),
+            azblob: self.azblob(),
             oci: OciStorage {
                 repository: self.oci_repository.take(),
                 insecure: self.oci_insecure,
@@ -184,6 +195,25 @@ impl Draft {
             archivista: self.archivista_url.take().map(|url| Archivista { url }),
             local: LocalStorage { path: std::mem::take(&mut self.local_path) },
         }
+    }
+
+    fn s3(&mut self) -> Option<S3> {
+        Some(S3 {
+            bucket: self.s3_bucket.take()?,
+            endpoint: self.s3_endpoint.take(),
+            region: self.s3_region.take(),
+            path_style: self.s3_path_style.take(),
+            prefix: self.s3_prefix.take(),
+        })
+    }
+
+    fn azblob(&mut self) -> Option<AzBlob> {
+        Some(AzBlob {
+            account: self.azblob_account.take()?,
+            container: self.azblob_container.take()?,
+            endpoint: self.azblob_endpoint.take(),
+            prefix: self.azblob_prefix.take(),
+        })
     }
 
     fn pubsub(&mut self) -> Option<PubSub> {

@@ -35,9 +35,9 @@ mod tests;
 mod values;
 
 pub use config::{
-    Archivista, Artifact, Artifacts, Config, DocDb, Filter, Fulcio, Gcs, Grafeas, Kafka, KafkaSasl,
-    KafkaTls, Kms, KmsAuth, KmsOidc, KmsSpire, LocalStorage, MongoServer, OciStorage, PubSub,
-    PubSubProvider, Retry, Signers, Storage, Transparency, X509,
+    Archivista, Artifact, Artifacts, AzBlob, Config, DocDb, Filter, Fulcio, Gcs, Grafeas, Kafka,
+    KafkaSasl, KafkaTls, Kms, KmsAuth, KmsOidc, KmsSpire, LocalStorage, MongoServer, OciStorage,
+    PubSub, PubSubProvider, Retry, S3, Signers, Storage, Transparency, X509,
 };
 pub use docs::docs_table;
 pub use fault::{Fault, Faults};

@@ -101,6 +101,10 @@ names! {
         Oci = "oci",
         /// A bucket of Google Cloud Storage.
         Gcs = "gcs",
+        /// A bucket of Amazon S3; not in the reference.
+        S3 = "s3",
+        /// A container of Azure Blob Storage; not in the reference.
+        AzBlob = "azblob",
         /// MongoDB, Firestore or DynamoDB.
         DocDb = "docdb",
         /// Grafeas: Container Analysis.
@@ -122,7 +126,7 @@ impl StorageName {
     ///
     /// | store | without a signature | why |
     /// |---|---|---|
-    /// | `tekton`, `gcs`, `local` | yes | payload and signature are apart: the signature is left out |
+    /// | `tekton`, `gcs`, `s3`, `azblob`, `local` | yes | payload and signature are apart: the signature is left out |
     /// | `docdb` | yes | `Signed` holds the payload, `Signature` is left out |
     /// | `oci` | no | a layer of `.sig` or `.att` is a signature or an envelope with one |
     /// | `grafeas` | no | an occurrence is an envelope with its signatures |
@@ -133,7 +137,7 @@ impl StorageName {
     #[must_use]
     pub const fn capabilities(self) -> Capabilities {
         match self {
-            Self::Tekton | Self::Gcs | Self::DocDb | Self::Local => {
+            Self::Tekton | Self::Gcs | Self::S3 | Self::AzBlob | Self::DocDb | Self::Local => {
                 Capabilities { dsse: true, detached: true, unsigned: true }
             }
             Self::Oci | Self::Grafeas | Self::PubSub => {

@@ -31,6 +31,18 @@ pub(crate) static KEYS: &[Section] = &[
     Section { title: "Store `oci`", text: "", keys: stores::STORAGE_OCI },
     Section { title: "Store `gcs`", text: "", keys: stores::STORAGE_GCS },
     Section {
+        title: "Store `s3`",
+        text: "Amazon S3 and what speaks its protocol, with the names of objects that `gcs` has. Credentials are those \
+               that AWS's tools read: see `docs/stores.md`.",
+        keys: stores::STORAGE_S3,
+    },
+    Section {
+        title: "Store `azblob`",
+        text: "Azure Blob Storage, with the names of objects that `gcs` has. Credentials are those that Azure's tools \
+               read: see `docs/stores.md`.",
+        keys: stores::STORAGE_AZBLOB,
+    },
+    Section {
         title: "Store `docdb`",
         text: "MongoDB's connection string comes from the first that is set of \
                `storage.docdb.mongo-server-url-path`, `storage.docdb.mongo-server-url-dir`, \

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chains_core::ImageName;
@@ -54,6 +55,12 @@ pub struct KmsRef {
 }
 
 impl KmsRef {
+    /// Whether the text starts as a reference does.
+    #[must_use]
+    pub fn is_meant_by(text: &str) -> bool {
+        text.split_once("://").is_some_and(|(scheme, _)| KmsScheme::NAMES.contains(&scheme))
+    }
+
     /// The kind of service.
     #[must_use]
     pub const fn scheme(&self) -> KmsScheme {
@@ -70,6 +77,15 @@ impl KmsRef {
     #[must_use]
     pub fn rest(&self) -> &str {
         self.text.split_once("://").map_or("", |(_, rest)| rest)
+    }
+}
+
+impl FromStr for KmsRef {
+    type Err = String;
+
+    /// Reads a reference as `signers.kms.kmsref` does.
+    fn from_str(text: &str) -> Result<Self, String> {
+        kms_ref(text)
     }
 }
 
@@ -309,6 +325,36 @@ pub(crate) fn spire_socket(text: &str) -> Read<String> {
 pub(crate) fn bucket(text: &str) -> Read<String> {
     of_chars(text, 3..=222, "a-z 0-9 - _ .", |c| {
         c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.')
+    })
+}
+
+/// Names of buckets: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
+pub(crate) fn s3_bucket(text: &str) -> Read<String> {
+    of_chars(text, 3..=63, "a-z 0-9 - .", |c| {
+        c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.')
+    })
+}
+
+/// Names of storage accounts: <https://learn.microsoft.com/azure/storage/common/storage-account-overview>.
+pub(crate) fn azure_account(text: &str) -> Read<String> {
+    of_chars(text, 3..=24, "a-z 0-9", |c| c.is_ascii_lowercase() || c.is_ascii_digit())
+}
+
+/// Names of containers: <https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata>.
+pub(crate) fn azure_container(text: &str) -> Read<String> {
+    of_chars(text, 3..=63, "a-z 0-9 -", |c| {
+        c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+    })
+}
+
+/// A folder in a bucket; slashes around it do not count.
+pub(crate) fn prefix(text: &str) -> Read<String> {
+    let path = text.trim_matches('/');
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err("is not a path without empty parts, `.` and `..`".to_owned());
+    }
+    of_chars(path, 1..=256, "a-z A-Z 0-9 - _ . /", |c| {
+        c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | to test | call |
 //! |---|---|
-//! | a store | [`store::suite`], and [`store::read_back_suite`] where it can read |
+//! | a store | [`store::suite`]; where it can read, [`store::read_back_suite`] and [`store::resume_suite`] |
 //! | a signer | [`signer::suite`] |
 //! | a log | [`log::suite`] |
 //!

@@ -1,14 +1,19 @@
 //! The contract of a store.
 
 use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 
 use chains_core::{Capabilities, ErrorKind, Outcome, ReadBack, Record, Signed, Store, Stored};
 
+use crate::fake::FakeSigner;
 use crate::fixture;
 
 /// How many write at once.
 const CONCURRENT: usize = 32;
+/// At how many of the points where it waits a put is broken off, at most.
+const BREAKS: usize = 100;
 
 /// Whether a store with these capabilities can hold the record.
 #[must_use]
@@ -87,6 +92,67 @@ pub async fn read_back_suite_with(store: Arc<dyn ReadBack>, records: Vec<Record>
         let again = read(&*store, &written).await;
         assert_eq!(found, again, "the order is stable");
     }
+}
+
+/// A record as a first attempt makes it, and as a second one does that signs anew: by
+/// [`FakeSigner::new`]`(1)` and `(2)`.
+#[must_use]
+pub fn signed_twice(name: &str) -> [Record; 2] {
+    let run = fixture::run(name);
+    let payload = || fixture::statement(&run, &fixture::image(name));
+    [1, 2].map(|seed| {
+        fixture::signed(&run, chains_core::Target::Run, payload(), &FakeSigner::new(seed))
+    })
+}
+
+/// Checks that a store resumes after a failure in the middle: puts are broken off wherever they wait, as they are when a
+/// process ends or the time for an attempt is over, and put again, as they were and signed anew.
+///
+/// `twice` makes, of a name, a record and the same one signed anew ([`signed_twice`]). What is read back afterwards is
+/// the one or the other, never something of both.
+///
+/// # Panics
+/// Where the contract is broken.
+pub async fn resume_suite(store: Arc<dyn ReadBack>, twice: impl Fn(&str) -> [Record; 2]) {
+    for times in 1..=BREAKS {
+        let [first, _] = twice(&format!("broken-off-{times}"));
+        let done = break_off(store.put(&first), times).await;
+        put(&*store, &first).await;
+        idempotent(&*store, &first).await;
+        let found = read(&*store, &first).await;
+        assert!(found.iter().any(|stored| same(stored, &first)), "{found:?} has not {first:?}");
+
+        let [first, second] = twice(&format!("signed-anew-{times}"));
+        let _ = break_off(store.put(&first), times).await;
+        put(&*store, &second).await;
+        // Where the first one was still on its way, the second may have come too early.
+        put(&*store, &second).await;
+        idempotent(&*store, &second).await;
+        let found = read(&*store, &second).await;
+        assert!(found.iter().any(|stored| same(stored, &second)), "{found:?} has not {second:?}");
+        for stored in &found {
+            let whole = same(stored, &first) || same(stored, &second) || stored.signed.is_none();
+            assert!(whole, "{stored:?} is of both {first:?} and {second:?}");
+        }
+        if done.is_some() {
+            return;
+        }
+    }
+}
+
+/// Drives a future until it waits for so many times; `None` where that breaks it off.
+async fn break_off<F: Future>(future: F, times: usize) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    let mut left = times;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if left <= 1 => Poll::Ready(None),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// Puts a record, and answers it as it is once whoever owns the run has written what it should.

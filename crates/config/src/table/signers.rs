@@ -88,7 +88,7 @@ pub(super) static SIGNER_KMS: &[Key] = &[
         Values::Text(
             "`gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K[/versions/V]`, \
              `awskms://[ENDPOINT]/[ID/ALIAS/ARN]`, \
-             `azurekms://VAULT.vault.azure.net/KEY[/VERSION]`, `hashivault://KEY`",
+             `azurekms://VAULT.vault.azure.net/KEY[/VERSION]`, `hashivault://KEY`, `openbao://KEY`",
         ),
         |draft, text| some(&mut draft.kms_ref, values::kms_ref(text)),
         "The key. Required where a signer is `kms`.",

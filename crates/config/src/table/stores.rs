@@ -44,6 +44,79 @@ pub(super) static STORAGE_GCS: &[Key] = &[Key::new(
     "The bucket. Required where `gcs` is a store.",
 )];
 
+pub(super) static STORAGE_S3: &[Key] = &[
+    Key::new(
+        "storage.s3.bucket",
+        Values::Text("the name of a bucket, without `s3://`"),
+        |draft, text| some(&mut draft.s3_bucket, values::s3_bucket(text)),
+        "The bucket. Required where `s3` is a store.",
+    )
+    .ours(),
+    Key::new(
+        "storage.s3.endpoint",
+        SERVICE_URL,
+        |draft, text| some(&mut draft.s3_endpoint, values::service_url(text)),
+        "Address of a server other than AWS's, without the bucket.",
+    )
+    .decided("`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, else AWS")
+    .ours(),
+    Key::new(
+        "storage.s3.region",
+        Values::Text("a region"),
+        |draft, text| some(&mut draft.s3_region, values::id(text)),
+        "The bucket's region.",
+    )
+    .decided("`AWS_REGION`, `AWS_DEFAULT_REGION`, else `us-east-1`")
+    .ours(),
+    Key::new(
+        "storage.s3.path-style",
+        Values::Boolean,
+        |draft, text| some(&mut draft.s3_path_style, values::boolean(text)),
+        "Whether the bucket is in the path of addresses (`https://HOST/BUCKET`), not in the host.",
+    )
+    .decided("`true` where `storage.s3.endpoint` is set")
+    .ours(),
+    Key::new(
+        "storage.s3.prefix",
+        Values::Text("a path without `.` and `..`"),
+        |draft, text| some(&mut draft.s3_prefix, values::prefix(text)),
+        "A folder in the bucket that everything goes into.",
+    )
+    .ours(),
+];
+
+pub(super) static STORAGE_AZBLOB: &[Key] = &[
+    Key::new(
+        "storage.azblob.account",
+        Values::Text("the name of a storage account"),
+        |draft, text| some(&mut draft.azblob_account, values::azure_account(text)),
+        "The storage account. Required where `azblob` is a store.",
+    )
+    .ours(),
+    Key::new(
+        "storage.azblob.container",
+        Values::Text("the name of a container"),
+        |draft, text| some(&mut draft.azblob_container, values::azure_container(text)),
+        "The container. Required where `azblob` is a store.",
+    )
+    .ours(),
+    Key::new(
+        "storage.azblob.endpoint",
+        SERVICE_URL,
+        |draft, text| some(&mut draft.azblob_endpoint, values::service_url(text)),
+        "Address of the account where it is not in Azure's public cloud, without the container.",
+    )
+    .decided("`https://ACCOUNT.blob.core.windows.net`")
+    .ours(),
+    Key::new(
+        "storage.azblob.prefix",
+        Values::Text("a path without `.` and `..`"),
+        |draft, text| some(&mut draft.azblob_prefix, values::prefix(text)),
+        "A folder in the container that everything goes into.",
+    )
+    .ours(),
+];
+
 pub(super) static STORAGE_DOCDB: &[Key] = &[
     Key::new(
         "storage.docdb.url",

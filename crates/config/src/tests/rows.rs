@@ -63,6 +63,8 @@ fn first_good_value_changes_the_configuration() {
         without.settings.clear();
         // These sections are only there with what a store or signer requires.
         let lonely = [
+            "storage.azblob",
+            "storage.s3",
             "storage.docdb.mongo",
             "storage.grafeas.note",
             "storage.pubsub.kafka",
@@ -243,6 +245,8 @@ proptest! {
                 for storage in config.storages_in_use() {
                     let section = match storage {
                         StorageName::Gcs => config.storage.gcs.is_some(),
+                        StorageName::S3 => config.storage.s3.is_some(),
+                        StorageName::AzBlob => config.storage.azblob.is_some(),
                         StorageName::DocDb => config.storage.docdb.is_some(),
                         StorageName::Grafeas => config.storage.grafeas.is_some(),
                         StorageName::PubSub => config.storage.pubsub.is_some(),

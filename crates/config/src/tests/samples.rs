@@ -7,7 +7,7 @@ const FORMATS: &[&str] = &["tekton", "in-toto", "slsa/v1", "slsa/v2alpha3", " sl
 const SIGNERS: &[&str] = &["none", "x509", "kms"];
 const NOT_SIGNERS: &[&str] = &["X509", "pgp", "x509,kms"];
 const STORAGES: &[&str] = &["local", "", "tekton", "oci , local", "kafka,pubsub,local"];
-const NOT_STORAGES: &[&str] = &["s3", "tekton,", "tekton,,oci", "Oci", "tekton;oci"];
+const NOT_STORAGES: &[&str] = &["ftp", "tekton,", "tekton,,oci", "Oci", "tekton;oci"];
 const BOOLEANS: &[&str] = &["true", "True", "TRUE", "false", "t", "f", "1", "0", ""];
 const NOT_BOOLEANS: &[&str] = &["yes", "on", "tru", "2", "true false"];
 const URLS: &[&str] = &["https://a.example.com/x/", "http://127.0.0.1:8080", "http://[::1]:80"];
@@ -70,6 +70,15 @@ pub(super) const ROWS: &[Row] = &[
     ("storage.oci.repository.insecure", BOOLEANS, NOT_BOOLEANS),
     ("storage.oci.encoding-format", &["sigstore-bundle", "dsse"], &["bundle", "DSSE"]),
     ("storage.gcs.bucket", &["tekton_artifacts", "a.b-c"], &["gs://bucket", "ab", "Upper", "a/b"]),
+    ("storage.s3.bucket", &["tekton-artifacts", "a.b-c"], &["s3://bucket", "ab", "Upper", "a_b"]),
+    ("storage.s3.endpoint", URLS, NOT_URLS),
+    ("storage.s3.region", &["eu-central-1"], &["eu central", "a/b"]),
+    ("storage.s3.path-style", BOOLEANS, NOT_BOOLEANS),
+    ("storage.s3.prefix", &["chains/prod", "/a/"], &["../a", "a//b", "a b", "/", "."]),
+    ("storage.azblob.account", &["provenance1"], &["a-b", "ab", "Account"]),
+    ("storage.azblob.container", &["tekton-artifacts"], &["a/b", "A", "a_b"]),
+    ("storage.azblob.endpoint", URLS, NOT_URLS),
+    ("storage.azblob.prefix", &["chains/prod"], &["a/../b", "a//b"]),
     (
         "storage.docdb.url",
         &[

@@ -1,0 +1,1 @@
+//! The stores over HTTP, against servers of the tests.
