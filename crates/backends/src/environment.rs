@@ -7,6 +7,8 @@ use chains_core::{RegistryCredentials, Signer};
 use chains_engine::{Meter, Policy};
 use chains_store_oci::Keyring;
 
+use crate::Kept;
+
 /// Keys, credentials and limits of the program that builds an engine.
 #[derive(Debug, Clone)]
 pub struct Environment {
@@ -25,6 +27,8 @@ pub struct Environment {
     pub policy: Policy,
     /// Takes how long each call of a backend took, with all its attempts; `None` measures nothing.
     pub meter: Option<Arc<dyn Meter>>,
+    /// What engines built in this environment, or a clone of it, share.
+    pub kept: Kept,
 }
 
 impl Environment {
@@ -39,6 +43,7 @@ impl Environment {
             ca_files: Vec::new(),
             policy: Policy::default(),
             meter: None,
+            kept: Kept::default(),
         }
     }
 }

@@ -15,18 +15,20 @@
 
 mod environment;
 mod formats;
+mod kept;
 mod signers;
 mod stores;
 
 use std::sync::Arc;
 
-use chains_config::{Artifact, Config, EncodingFormat, StorageName, TransparencyMode};
+use chains_config::{Artifact, Config, EncodingFormat, SignerName, StorageName, TransparencyMode};
 use chains_core::{Error, ErrorKind, Format, Result, Signer, Store};
 use chains_engine::{Engine, Metered, Plan, Resilient, Route};
 use chains_tekton::Run;
 
 pub use environment::Environment;
 pub use formats::Formats;
+pub use kept::Kept;
 pub use signers::{BuildSigner, SIGNERS};
 pub use stores::{BuildStore, STORES};
 
@@ -45,6 +47,13 @@ pub fn not_built_in(config: &Config) -> Vec<String> {
         .filter(|name| find(SIGNERS, "signer", name).is_err());
     let mut missing: Vec<String> = stores.map(|name| format!("the store `{name}`")).collect();
     missing.extend(signers.map(|name| format!("the signer `{name}`")));
+    #[cfg(feature = "kms")]
+    if let Some(kms) = &config.signers.kms
+        && config.signers_in_use().contains(&SignerName::Kms)
+        && !signers::kms::SERVICES.contains(&kms.key.scheme())
+    {
+        missing.push(format!("keys of `{}://`", kms.key.scheme()));
+    }
     let encoding = config.storage.oci.encoding;
     if encoding != EncodingFormat::Dsse && config.storages_in_use().contains(&StorageName::Oci) {
         missing
@@ -99,7 +108,8 @@ impl Builder<'_> {
         for name in &artifact.storage {
             stores.push(self.store(name.as_str())?);
         }
-        Ok(Route { format, signer: self.signer(artifact)?, stores })
+        let signer = signer(artifact.signer, self.config, self.environment)?;
+        Ok(Route { format, signer, stores })
     }
 
     fn store(&mut self, name: &str) -> Result<Arc<dyn Store>> {
@@ -116,18 +126,26 @@ impl Builder<'_> {
         self.stores.push(Arc::clone(&store));
         Ok(store)
     }
+}
 
-    fn signer(&self, artifact: &Artifact) -> Result<Option<Arc<dyn Signer>>> {
-        let name = artifact.signer.as_str();
-        let Some(signer) = find(SIGNERS, "signer", name)?(self.config, self.environment)? else {
-            return Ok(None);
-        };
-        let resilient = Arc::new(Resilient::new(signer, self.environment.policy));
-        Ok(Some(match &self.environment.meter {
-            Some(meter) => Arc::new(Metered::new(resilient, Arc::clone(meter))),
-            None => resilient,
-        }))
-    }
+/// The signer of this name, with its timeouts and retries; `None` where it leaves payloads unsigned.
+///
+/// # Errors
+/// As for [`engine`].
+pub fn signer(
+    name: SignerName,
+    config: &Config,
+    environment: &Environment,
+) -> Result<Option<Arc<dyn Signer>>> {
+    let build = find(SIGNERS, "signer", name.as_str())?;
+    let Some(signer) = build(config, environment)? else {
+        return Ok(None);
+    };
+    let resilient = Arc::new(Resilient::new(signer, environment.policy));
+    Ok(Some(match &environment.meter {
+        Some(meter) => Arc::new(Metered::new(resilient, Arc::clone(meter))),
+        None => resilient,
+    }))
 }
 
 /// The entry of a table, or an error that lists what there is.

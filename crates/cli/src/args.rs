@@ -86,6 +86,8 @@ Examples:
       every completed run of a namespace
   chains sign run.yaml --key cosign.key --store oci
       as the controller does, beside the images in their registry
+  chains sign run.yaml --key hashivault://chains --store oci
+      with a key of Vault or OpenBao, found by VAULT_ADDR and VAULT_TOKEN
   chains sign runs/ --config chains-config.yaml --config artifacts.taskrun.format=slsa/v2alpha4 --key cosign.key";
 
 const VERIFY_EXAMPLES: &str = "\
@@ -139,9 +141,11 @@ pub(crate) struct SignArgs {
     pub(crate) inputs: Inputs,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Private key (PEM, or a key of cosign), a folder with `x509.pem` or `cosign.key`, or `k8s://NAMESPACE/NAME`.
+    /// Private key (PEM, or a key of cosign), a folder with `x509.pem` or `cosign.key`, `k8s://NAMESPACE/NAME`, or a key
+    /// in a service: `awskms://…`, `azurekms://…`, `gcpkms://…`, `hashivault://…`.
     ///
-    /// A file's password is read from COSIGN_PASSWORD, or asked for. Without a key one is made in the output folder,
+    /// What such services need to know besides is in `signers.kms.*` of the configuration and in their own
+    /// variables. A file's password is read from COSIGN_PASSWORD, or asked for. Without a key one is made in the output folder,
     /// where nothing leaves that folder.
     #[arg(long, short, value_name = "KEY", value_parser = KeySource::parser())]
     pub(crate) key: Option<KeySource>,
@@ -169,7 +173,8 @@ pub(crate) struct VerifyArgs {
     /// An image (by tag or digest), a file with signed runs (`-` is standard input), or a folder of `chains sign`.
     #[arg(value_name = "WHAT", required = true)]
     pub(crate) what: Vec<String>,
-    /// Public key in PEM, or `k8s://NAMESPACE/NAME`; repeats: each on its own is enough.
+    /// Public key in PEM, `k8s://NAMESPACE/NAME`, or a key in a service (`awskms://…`, `azurekms://…`, `gcpkms://…`,
+    /// `hashivault://…`) that is asked for it; repeats: each on its own is enough.
     #[arg(long, short, value_name = "KEY", required = true, value_parser = KeySource::parser())]
     pub(crate) key: Vec<KeySource>,
     /// Predicate type that attestations must have: `slsaprovenance` (v0.2), `slsaprovenance1` (v1) or a URI.

@@ -1,8 +1,10 @@
-//! Private and public keys from files, passwords, and the key pair that is made where none is given.
+//! Private and public keys from files and services, passwords, and the key pair that is made where none is given.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use chains_backends::Environment;
+use chains_config::{Config, KmsRef, SignerName};
 use chains_core::{PublicKey, Secret};
 use chains_signer_x509::{KeyKind, KeyPair, X509Signer};
 
@@ -20,6 +22,7 @@ pub(crate) async fn signer(key: &KeySource, cluster: &ClusterArgs) -> anyhow::Re
     let signer = match key {
         KeySource::File(path) => of_file(path)?,
         KeySource::Secret(at) => cluster.signer(at).await?,
+        KeySource::Kms(key) => bail!("{key} stays in its service: it cannot be loaded"),
     };
     tracing::debug!(%key, id = signer.public_key().id(), "loaded the private key");
     Ok(signer)
@@ -99,21 +102,35 @@ fn make(folder: &Path, private: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Public keys, from PEM files and Secrets.
+/// Public keys, from PEM files, Secrets and key management services.
 pub(crate) async fn public(
     keys: &[KeySource],
     cluster: &ClusterArgs,
+    ca_files: &[PathBuf],
 ) -> anyhow::Result<Vec<PublicKey>> {
     let mut all = Vec::with_capacity(keys.len());
     for key in keys {
         let found = match key {
             KeySource::File(path) => public_of_file(path)?,
             KeySource::Secret(at) => cluster.public_key(at).await?,
+            KeySource::Kms(key) => of_service(key, ca_files).await?,
         };
         tracing::debug!(%key, id = found.id(), "loaded the public key");
         all.push(found);
     }
     Ok(all)
+}
+
+/// The public key that signs now, as the service tells it.
+pub(crate) async fn of_service(key: &KmsRef, ca_files: &[PathBuf]) -> anyhow::Result<PublicKey> {
+    let pair = ("signers.kms.kmsref".to_owned(), key.to_string());
+    let config = Config::from_pairs([pair]).map_err(|faults| settings::error_of(&faults))?;
+    let environment = Environment { ca_files: ca_files.to_vec(), ..Environment::anonymous() };
+    let signer = chains_backends::signer(SignerName::Kms, &config, &environment)
+        .map_err(|error| anyhow::anyhow!(error.report()))?;
+    let signer = signer.context("the signer `kms` signs nothing")?;
+    let material = signer.material().await.map_err(|error| anyhow::anyhow!(error.report()))?;
+    Ok(material.public_key.clone())
 }
 
 fn public_of_file(path: &Path) -> anyhow::Result<PublicKey> {

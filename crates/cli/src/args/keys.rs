@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use chains_config::KmsRef;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Subcommand, ValueEnum};
 
@@ -17,6 +18,8 @@ pub(crate) enum KeySource {
     File(PathBuf),
     /// A Secret in a cluster.
     Secret(SecretRef),
+    /// A key in a key management service.
+    Kms(KmsRef),
 }
 
 impl KeySource {
@@ -24,11 +27,14 @@ impl KeySource {
         OsStringValueParser::new().try_map(Self::of)
     }
 
-    /// A reference to a Secret where the text is meant for one, else a path.
+    /// A reference to a Secret or to a key in a service where the text is meant for one, else a path.
     pub(crate) fn of(text: OsString) -> Result<Self, String> {
-        match text.to_str().filter(|text| SecretRef::is_meant_by(text)) {
-            Some(reference) => secret(reference).map(Self::Secret),
-            None => Ok(Self::File(text.into())),
+        match text.to_str() {
+            Some(reference) if SecretRef::is_meant_by(reference) => {
+                secret(reference).map(Self::Secret)
+            }
+            Some(reference) if KmsRef::is_meant_by(reference) => reference.parse().map(Self::Kms),
+            _ => Ok(Self::File(text.into())),
         }
     }
 }
@@ -38,6 +44,7 @@ impl fmt::Display for KeySource {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Secret(at) => at.fmt(f),
+            Self::Kms(key) => key.fmt(f),
         }
     }
 }
@@ -57,7 +64,8 @@ Examples:
 const PUBLIC_EXAMPLES: &str = "\
 Examples:
   chains keys public --key cosign.key > cosign.pub
-  chains keys public --key k8s://tekton-chains/signing-secrets > cosign.pub";
+  chains keys public --key k8s://tekton-chains/signing-secrets > cosign.pub
+  chains keys public --key awskms:///alias/chains > chains.pub";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
@@ -82,7 +90,8 @@ pub(crate) enum KeysCommand {
     /// Prints the public key of a private key.
     #[command(after_help = PUBLIC_EXAMPLES)]
     Public {
-        /// Private key (PEM, or a key of cosign), a folder with one, or `k8s://NAMESPACE/NAME`.
+        /// Private key (PEM, or a key of cosign), a folder with one, `k8s://NAMESPACE/NAME`, or a key in a service:
+        /// `awskms://…`, `azurekms://…`, `gcpkms://…`, `hashivault://…`.
         #[arg(long, short, value_name = "KEY", value_parser = KeySource::parser())]
         key: KeySource,
         #[command(flatten)]

@@ -148,6 +148,7 @@ async fn public(key: &KeySource, cluster: &ClusterArgs, format: Output) -> anyho
     let key = match key {
         KeySource::File(_) => keys::signer(key, cluster).await?.public_key().clone(),
         KeySource::Secret(at) => cluster.public_key(at).await?,
+        KeySource::Kms(key) => keys::of_service(key, &[]).await?,
     };
     let pem = key.to_pem().map_err(settings::report)?;
     match format {

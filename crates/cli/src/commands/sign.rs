@@ -37,8 +37,8 @@ pub(crate) async fn run(args: SignArgs, format: Output) -> anyhow::Result<Exit> 
     }
     outcomes.sort_by_key(|(position, _)| *position);
     let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-    let key = signing.and_then(|signing| signing.public_key);
-    let summary = Summary::new(outcomes, unread, summary::commands(&setup, &args, key));
+    let keys = signing.map(|signing| signing.public_keys).unwrap_or_default();
+    let summary = Summary::new(outcomes, unread, summary::commands(&setup, &args, keys));
     match format {
         Output::Json => output::json(&summary)?,
         Output::Table => summary.print(),

@@ -32,7 +32,7 @@ struct Verdict {
 }
 
 pub(crate) async fn run(args: VerifyArgs, format: Output) -> anyhow::Result<Exit> {
-    let keys = keys::public(&args.key, &args.cluster).await?;
+    let keys = keys::public(&args.key, &args.cluster, &args.registry.ca_file).await?;
     let trust = Trust { keys: &keys, types: &args.predicate_types };
     let mut verdicts = Vec::with_capacity(args.what.len());
     for what in &args.what {

@@ -82,3 +82,17 @@ fn the_kind_of_key_has_a_short_option_of_its_own() {
     scene.run(&["keys", "generate", "-t", "ed25519"]).expect(0);
     scene.run(&["keys", "generate", "-k", "ed25519", "--force"]).expect(2);
 }
+
+#[test]
+fn a_reference_to_a_key_in_a_service_has_a_form() {
+    let scene = Scene::signed();
+    let check = |reference: &str, says: &str| {
+        scene.run(&["sign", "run.yaml", "--key", reference]).expect(2).says(says);
+        scene.run(&["verify", "chains-out", "--key", reference]).expect(2).says(says);
+        scene.run(&["keys", "public", "--key", reference]).expect(2).says(says);
+    };
+    check("hashivault://", "names no key after hashivault://");
+    check("gcpkms://projects/p", "locations");
+    // There is nobody to ask: nothing was said about where.
+    check("hashivault://chains", "VAULT_ADDR");
+}

@@ -16,8 +16,8 @@ use crate::settings;
 /// Knows what to look at.
 #[derive(Debug)]
 pub(super) struct Remarks {
-    /// The key that signs.
-    key: Option<PublicKey>,
+    /// The keys that sign.
+    keys: Vec<PublicKey>,
     local: Option<LocalStore>,
     /// Where the registry gets attestations.
     formats: Option<Formats>,
@@ -27,12 +27,12 @@ pub(super) struct Remarks {
 pub(super) type OfOthers = BTreeSet<String>;
 
 impl Remarks {
-    pub(super) fn new(config: &Config, key: Option<PublicKey>) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config, keys: Vec<PublicKey>) -> anyhow::Result<Self> {
         let stores = config.storages_in_use();
         let local = stores.contains(&StorageName::Local);
         let formats = stores.contains(&StorageName::Oci).then(|| Formats::new(config)).transpose();
         Ok(Self {
-            key,
+            keys,
             local: local.then(|| LocalStore::new(&config.storage.local.path)),
             formats: formats.map_err(settings::report)?,
         })
@@ -41,14 +41,16 @@ impl Remarks {
     /// Looks at what is there, before it is replaced.
     pub(super) async fn before(&self, run: &Run) -> OfOthers {
         let mut others = OfOthers::new();
-        let (Some(local), Some(own)) = (&self.local, &self.key) else { return others };
+        let Some(local) = self.local.as_ref().filter(|_| !self.keys.is_empty()) else {
+            return others;
+        };
         for target in run.targets(true) {
             let key = target.record_key(run.reference());
             let query =
                 ReadQuery { run: run.reference(), target: &target, key: &key, subjects: &[] };
             // What cannot be read is told by the store, which replaces it or fails.
             let records = local.read_back(query).await.unwrap_or_default();
-            if records.iter().any(|stored| is_by_another(stored, own)) {
+            if records.iter().any(|stored| is_by_another(stored, &self.keys)) {
                 others.insert(key.full);
             }
         }
@@ -84,9 +86,8 @@ impl Remarks {
     }
 }
 
-/// Whether it is signed, and not by this key; whether all else holds does not matter here.
-fn is_by_another(stored: &Stored, own: &PublicKey) -> bool {
-    let keys = std::slice::from_ref(own);
+/// Whether it is signed, and by none of these keys; whether all else holds does not matter here.
+fn is_by_another(stored: &Stored, keys: &[PublicKey]) -> bool {
     match &stored.signed {
         None => false,
         Some(Signed::Dsse(envelope)) => {

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::bail;
-use chains_config::{Config, SignerName, StorageName};
-use chains_core::Signer;
+use anyhow::{Context as _, bail};
+use chains_backends::Environment;
+use chains_config::{Artifact, Config, SignerName, StorageName};
+use chains_core::{PublicKey, Signer};
 use chains_engine::Engine;
 use chains_signer_x509::X509Signer;
 
@@ -25,15 +26,15 @@ pub(crate) struct Setup {
     pub(crate) folder: PathBuf,
 }
 
-/// The signer where one is needed, and its public key as an argument of `chains verify --key`.
-type SignerAndKey = (Option<X509Signer>, Option<String>);
+/// A key that signs: to be compared with, and as an argument of `chains verify --key`.
+type Verifying = (PublicKey, String);
 
 /// What it is done with.
 #[derive(Debug)]
 pub(crate) struct Signing {
     pub(crate) engine: Engine,
-    /// As an argument of `chains verify --key`.
-    pub(crate) public_key: Option<String>,
+    /// As arguments of `chains verify --key`.
+    pub(crate) public_keys: Vec<String>,
     pub(super) remarks: Arc<Remarks>,
 }
 
@@ -46,21 +47,28 @@ impl Setup {
 
     /// Loads or makes the key, and builds the engine.
     pub(crate) async fn signing(&self, args: &SignArgs) -> anyhow::Result<Signing> {
-        let (signer, public_key) = self.signer(args).await?;
-        let key = signer.as_ref().map(|signer| signer.public_key().clone());
-        let remarks = Arc::new(Remarks::new(&self.config, key)?);
-        let signer = signer.map(|signer| -> Arc<dyn Signer> { Arc::new(signer) });
-        let environment = settings::environment(&args.registry, signer)?;
+        let mut keys = Vec::new();
+        let x509 = self.x509(args, &mut keys).await?;
+        let x509 = x509.map(|signer| -> Arc<dyn Signer> { Arc::new(signer) });
+        let environment = settings::environment(&args.registry, x509)?;
         let engine =
             chains_backends::engine(&self.config, &environment).map_err(settings::report)?;
-        Ok(Signing { engine, public_key, remarks })
+        // The engine has this signer too.
+        keys.extend(self.kms(&environment).await?);
+        let (of_signers, public_keys) = keys.into_iter().unzip();
+        let remarks = Arc::new(Remarks::new(&self.config, of_signers)?);
+        Ok(Signing { engine, public_keys, remarks })
     }
 
-    async fn signer(&self, args: &SignArgs) -> anyhow::Result<SignerAndKey> {
+    async fn x509(
+        &self,
+        args: &SignArgs,
+        keys: &mut Vec<Verifying>,
+    ) -> anyhow::Result<Option<X509Signer>> {
         if !self.config.signers_in_use().contains(&SignerName::X509) {
-            return Ok((None, None));
+            return Ok(None);
         }
-        let (signer, public_key) = match &self.key(args)? {
+        let (signer, shown) = match &self.key(args)? {
             Some(key) => {
                 let signer = keys::signer(key, &args.cluster).await?;
                 let shown = shown(key, &signer, &args.cluster);
@@ -72,7 +80,24 @@ impl Setup {
                 (signer, argument(&public))
             }
         };
-        Ok((Some(signer), Some(public_key)))
+        keys.push((signer.public_key().clone(), shown));
+        Ok(Some(signer))
+    }
+
+    /// Asks the service for its public key: what is wrong with the reference or the login is told once, and before
+    /// anything is signed.
+    async fn kms(&self, environment: &Environment) -> anyhow::Result<Option<Verifying>> {
+        let (true, Some(section)) =
+            (self.config.signers_in_use().contains(&SignerName::Kms), &self.config.signers.kms)
+        else {
+            return Ok(None);
+        };
+        let told = |error: chains_core::Error| anyhow::anyhow!(error.report());
+        let signer = chains_backends::signer(SignerName::Kms, &self.config, environment);
+        let signer = signer.map_err(told)?.context("the signer `kms` signs nothing")?;
+        let material = signer.material().await.map_err(told)?;
+        let shown = settings::quoted(section.key.as_str());
+        Ok(Some((material.public_key.clone(), shown)))
     }
 
     /// The key that is given, or else that of the configuration.
@@ -105,6 +130,7 @@ fn shown(key: &KeySource, signer: &X509Signer, cluster: &ClusterArgs) -> String 
             || format!("<(chains keys public --key {})", argument(path)),
             |public| argument(&public),
         ),
+        KeySource::Kms(key) => settings::quoted(key.as_str()),
     }
 }
 
@@ -112,8 +138,8 @@ fn argument(path: &Path) -> String {
     settings::quoted(&path.display().to_string())
 }
 
-/// The given configuration; `--store` replaces the stores of what it enables, `--out-dir` the folder. Without
-/// configuration and stores everything goes into the folder.
+/// The given configuration; `--store` replaces the stores of what it enables, `--out-dir` the folder, `--key` the
+/// signer where the key is in a service. Without configuration and stores everything goes into the folder.
 fn configuration(args: &SignArgs) -> anyhow::Result<Config> {
     if args.store.iter().any(|store| store.trim().is_empty()) {
         bail!("--store: name at least one of local, oci, tekton");
@@ -123,20 +149,36 @@ fn configuration(args: &SignArgs) -> anyhow::Result<Config> {
     if let Some(folder) = &args.out_dir {
         overrides.push(("storage.local.path", folder.display().to_string()));
     }
-    let stores = match (args.store.as_slice(), given.as_slice()) {
-        ([], []) => "local".to_owned(),
-        ([], _) => return settings::configuration(given, &overrides),
-        (stores, _) => stores.join(","),
-    };
-    // What the configuration disables stays disabled; where it has faults, they are told below.
+    // What the configuration says by itself; where it has faults, they are told in the end.
     let before = settings::configuration(given, &[]).ok();
-    let keys =
-        ["artifacts.taskrun.storage", "artifacts.pipelinerun.storage", "artifacts.oci.storage"];
-    let enabled = before.map_or([true; 3], |config| {
-        let artifacts = &config.artifacts;
-        [&artifacts.taskrun, &artifacts.pipelinerun, &artifacts.oci].map(|a| !a.storage.is_empty())
-    });
-    let enabled = keys.into_iter().zip(enabled).filter(|(_, enabled)| *enabled);
-    overrides.extend(enabled.map(|(key, _)| (key, stores.clone())));
+    let is = |holds: fn(&Artifact) -> bool| {
+        before.as_ref().map_or([true; 3], |config| {
+            let artifacts = &config.artifacts;
+            [&artifacts.taskrun, &artifacts.pipelinerun, &artifacts.oci].map(holds)
+        })
+    };
+    let mut replace = |keys: [&'static str; 3], those: [bool; 3], value: &str| {
+        let chosen = keys.into_iter().zip(those).filter(|(_, chosen)| *chosen);
+        overrides.extend(chosen.map(|(key, _)| (key, value.to_owned())));
+    };
+    let stores = match (args.store.as_slice(), given.as_slice()) {
+        ([], []) => Some("local".to_owned()),
+        ([], _) => None,
+        (stores, _) => Some(stores.join(",")),
+    };
+    if let Some(stores) = stores {
+        // What the configuration disables stays disabled.
+        replace(STORAGE_KEYS, is(|artifact| !artifact.storage.is_empty()), &stores);
+    }
+    if let Some(KeySource::Kms(key)) = &args.key {
+        // What it leaves unsigned stays so.
+        replace(SIGNER_KEYS, is(|artifact| artifact.signer != SignerName::None), "kms");
+        overrides.push(("signers.kms.kmsref", key.to_string()));
+    }
     settings::configuration(given, &overrides)
 }
+
+const STORAGE_KEYS: [&str; 3] =
+    ["artifacts.taskrun.storage", "artifacts.pipelinerun.storage", "artifacts.oci.storage"];
+const SIGNER_KEYS: [&str; 3] =
+    ["artifacts.taskrun.signer", "artifacts.pipelinerun.signer", "artifacts.oci.signer"];

@@ -76,14 +76,16 @@ impl Summary {
 pub(crate) fn commands<'a>(
     setup: &'a Setup,
     args: &'a SignArgs,
-    key: Option<String>,
+    keys: Vec<String>,
 ) -> impl FnOnce(&[RunOutcome]) -> Vec<String> + 'a {
     move |runs| {
-        let Some(key) = key else { return Vec::new() };
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let keys: String = keys.iter().map(|key| format!(" --key {key}")).collect();
         let mut commands = Vec::new();
-        let command = |what: &str, options: &str| {
-            format!("chains verify {} --key {key}{options}", quoted(what))
-        };
+        let command =
+            |what: &str, options: &str| format!("chains verify {}{keys}{options}", quoted(what));
         if locations(runs, StorageName::Local).next().is_some() {
             commands.push(command(&setup.folder.display().to_string(), ""));
         }
