@@ -10,7 +10,7 @@ use chains_e2e::{
     stage::{by_object, told},
 };
 
-use crate::{Bench, PLAIN};
+use crate::Bench;
 
 /// How long after the last write memory is looked at.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -57,8 +57,8 @@ impl Drain {
 
 /// Works off a backlog.
 pub(crate) fn drain(bench: &Bench<'_>, runs: usize) -> Result<Drain> {
-    let namespace = bench.fill(PLAIN, runs)?;
-    let names: Vec<String> = (0..runs).map(|number| format!("{PLAIN}-{number}")).collect();
+    let namespace = bench.fill(&bench.plain, runs)?;
+    let names: Vec<String> = (0..runs).map(|number| bench.plain.copy(number)).collect();
     let watch = namespace.watch("taskruns")?;
     let audit = bench.stage.install.cluster().audit()?;
     let (controller, ready) = started(bench)?;

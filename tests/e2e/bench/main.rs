@@ -19,7 +19,10 @@ use std::process::ExitCode;
 
 use chains_e2e::{
     Context as _, Peers, Result, Scene,
-    cluster::{Cluster, Options as ClusterOptions, etcd},
+    cluster::{
+        Cluster, Options as ClusterOptions,
+        etcd::{self, Template},
+    },
     ensure, runs,
     stage::Stage,
     tekton::Namespace,
@@ -59,8 +62,13 @@ fn measure(args: &[String]) -> Result<()> {
     eprintln!("starting an API server");
     let cluster = Cluster::start(&scene, &ClusterOptions::default())?;
     let stage = Stage::set(&scene, &cluster)?;
-    let bench = Bench { patch: templates(&stage)?, stage, options };
+    let patch = templates(&stage)?;
+    // Read once: a controller signs everything that it finds, those that are copied too.
+    let read = |name| Template::read(&cluster, stage.namespace.name(), "taskruns", name);
+    let (plain, signed) = (read(PLAIN)?, read(SIGNED)?);
+    etcd::delete_runs(&cluster, stage.namespace.name(), "taskruns")?;
     let mut table = Table::default();
+    let bench = Bench { patch, stage, plain, signed, options };
     bench.all(&mut table)?;
     table.print();
     Ok(())
@@ -71,6 +79,10 @@ fn measure(args: &[String]) -> Result<()> {
 struct Bench<'a> {
     stage: Stage<'a>,
     options: Options,
+    /// A complete run.
+    plain: Template,
+    /// The same, signed by the controller.
+    signed: Template,
     /// The annotations that the controller puts on a run: what the bare loop writes, too.
     patch: Value,
 }
@@ -111,12 +123,11 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Copies of the template `name` in a namespace of their own.
-    fn fill(&self, name: &str, count: usize) -> Result<Namespace<'_>> {
+    /// Copies of a run in a namespace of their own.
+    fn fill(&self, run: &Template, count: usize) -> Result<Namespace<'_>> {
         let cluster = self.stage.install.cluster();
         let namespace = Namespace::new(cluster, "bench")?;
-        let between = (self.stage.namespace.name(), namespace.name());
-        etcd::copy_run(cluster, between, "taskruns", name, count)?;
+        run.put(cluster, namespace.name(), count)?;
         Ok(namespace)
     }
 
@@ -126,7 +137,7 @@ impl Bench<'_> {
 
     /// The limit: `count` patches, so many at once.
     fn bare(&self, at_once: usize, count: usize) -> Result<Bare> {
-        let namespace = self.fill(PLAIN, count)?;
+        let namespace = self.fill(&self.plain, count)?;
         let watch = namespace.watch("taskruns")?;
         let what = Loop { at_once, count, path: namespace.path("taskruns"), prefix: PLAIN };
         let bare = bare::start(&self.stage, &what, &self.patch)?;
@@ -192,7 +203,7 @@ impl Bench<'_> {
     fn backlog(&self, table: &mut Table, lone: &Bare) -> Result<()> {
         let Some(n) = self.options.n.iter().max() else { return Ok(()) };
         eprintln!("5 runs a second while {n} are worked off");
-        let backlog = self.fill(PLAIN, *n)?;
+        let backlog = self.fill(&self.plain, *n)?;
         let namespace = Namespace::new(self.stage.install.cluster(), "bench")?;
         let watch = backlog.watch("taskruns")?;
         let controller = self.stage.controller("controller").alive()?;
@@ -207,7 +218,7 @@ impl Bench<'_> {
 
     fn residents(&self, table: &mut Table, residents: usize, lone: &Bare) -> Result<()> {
         eprintln!("{residents} signed runs resident");
-        let filled = self.fill(SIGNED, residents)?;
+        let filled = self.fill(&self.signed, residents)?;
         let idle = drain::idle(self)?;
         table.section(&format!("{residents} signed runs resident, nothing to do"));
         table.row("start to ready", idle.ready_ms, "ms", Some(Goal::at_most(1.0, 300.0)));

@@ -16,7 +16,8 @@ impl Leash {
     /// Puts the process `pid` on a leash.
     pub(crate) fn on(pid: u32) -> io::Result<Self> {
         Command::new("sh")
-            .args(["-c", "read -r _; kill -9 \"$1\"", "leash"])
+            // Whoever stops a whole group of processes, as a terminal does, means the others.
+            .args(["-c", "trap '' HUP INT TERM; read -r _; kill -9 \"$1\"", "leash"])
             .arg(pid.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

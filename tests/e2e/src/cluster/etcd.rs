@@ -13,43 +13,69 @@ use crate::{http, runs};
 /// etcd takes no more operations in one transaction.
 const AT_ONCE: usize = 100;
 
-/// Puts `count` copies of the run `name` of the kind `plural` into another namespace, called `NAME-0` and so on.
-///
-/// # Errors
-/// If there is no such run, or etcd refuses.
-pub fn copy_run(
-    cluster: &Cluster,
-    (from, to): (&str, &str),
-    plural: &str,
-    name: &str,
-    count: usize,
-) -> Result<()> {
-    let host = cluster.etcd_host();
-    let key = |namespace: &str, name: &str| {
-        STANDARD.encode(format!("/registry/tekton.dev/{plural}/{namespace}/{name}"))
-    };
-    let found = ask(&host, "range", &json!({ "key": key(from, name) }))?;
-    let value = found["kvs"][0]["value"].as_str().with_context(|| format!("etcd has no {name}"))?;
-    let text = String::from_utf8(STANDARD.decode(value)?).context("a run in etcd is no JSON")?;
-    let object: Value = serde_json::from_str(&text).context("a run in etcd is no JSON")?;
-    let uid = object["metadata"]["uid"].as_str().context("a run without uid")?;
-    let uid = uid.to_owned();
-    let here = format!("\"namespace\":\"{from}\"");
-    let text = text.replace(&here, &format!("\"namespace\":\"{to}\""));
-    let names: Vec<String> = (0..count).map(|number| format!("{name}-{number}")).collect();
-    for names in names.chunks(AT_ONCE) {
-        let put = |copy: &String| {
-            let named =
-                text.replace(&format!("\"name\":\"{name}\""), &format!("\"name\":\"{copy}\""));
-            // The uid stands in names of annotations too.
-            let value = named.replace(&uid, &runs::uid(&format!("{to}/{copy}")));
-            json!({ "requestPut": { "key": key(to, copy), "value": STANDARD.encode(value) } })
-        };
-        let puts: Vec<Value> = names.iter().map(put).collect();
-        let done = ask(&host, "txn", &json!({ "success": puts }))?;
-        ensure!(done["succeeded"] == true, "etcd refused copies: {done}");
+/// A run as etcd had it at some moment.
+#[derive(Debug)]
+pub struct Template {
+    plural: String,
+    namespace: String,
+    name: String,
+    uid: String,
+    text: String,
+}
+
+impl Template {
+    /// Reads the run `name` of the kind `plural`.
+    ///
+    /// # Errors
+    /// If there is no such run.
+    pub fn read(cluster: &Cluster, namespace: &str, plural: &str, name: &str) -> Result<Self> {
+        let range = json!({ "key": key(plural, namespace, name) });
+        let found = ask(&cluster.etcd_host(), "range", &range)?;
+        let value = found["kvs"][0]["value"].as_str();
+        let value = value.with_context(|| format!("etcd has no {name}"))?;
+        let text =
+            String::from_utf8(STANDARD.decode(value)?).context("a run in etcd is no JSON")?;
+        let object: Value = serde_json::from_str(&text).context("a run in etcd is no JSON")?;
+        let uid = object["metadata"]["uid"].as_str().context("a run without uid")?.to_owned();
+        let [plural, namespace, name] = [plural, namespace, name].map(str::to_owned);
+        Ok(Self { plural, namespace, name, uid, text })
     }
-    Ok(())
+
+    /// The name of a copy.
+    #[must_use]
+    pub fn copy(&self, number: usize) -> String {
+        format!("{}-{number}", self.name)
+    }
+
+    /// Puts `count` copies into another namespace.
+    ///
+    /// # Errors
+    /// If etcd refuses.
+    pub fn put(&self, cluster: &Cluster, namespace: &str, count: usize) -> Result<()> {
+        let here = format!("\"namespace\":\"{}\"", self.namespace);
+        let text = self.text.replace(&here, &format!("\"namespace\":\"{namespace}\""));
+        let copies: Vec<String> = (0..count).map(|number| self.copy(number)).collect();
+        for copies in copies.chunks(AT_ONCE) {
+            let puts: Vec<Value> =
+                copies.iter().map(|copy| self.operation(&text, namespace, copy)).collect();
+            let done = ask(&cluster.etcd_host(), "txn", &json!({ "success": puts }))?;
+            ensure!(done["succeeded"] == true, "etcd refused copies: {done}");
+        }
+        Ok(())
+    }
+
+    fn operation(&self, text: &str, namespace: &str, copy: &str) -> Value {
+        let name = format!("\"name\":\"{}\"", self.name);
+        let named = text.replace(&name, &format!("\"name\":\"{copy}\""));
+        // The uid stands in names of annotations too.
+        let value = named.replace(&self.uid, &runs::uid(&format!("{namespace}/{copy}")));
+        let key = key(&self.plural, namespace, copy);
+        json!({ "requestPut": { "key": key, "value": STANDARD.encode(value) } })
+    }
+}
+
+fn key(plural: &str, namespace: &str, name: &str) -> String {
+    STANDARD.encode(format!("/registry/tekton.dev/{plural}/{namespace}/{name}"))
 }
 
 /// Deletes all runs of a namespace and a kind, whatever holds them.
