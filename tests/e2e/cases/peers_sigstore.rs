@@ -26,7 +26,30 @@ pub(crate) fn cases() -> Vec<Case> {
             sign_and_verify(scene, version, parts)
         })
     };
-    all.into_iter().map(case_of).collect()
+    let mut cases: Vec<Case> = all.into_iter().map(case_of).collect();
+    let needs = [&Parts::V2.needs()[..], &[CRANE, REFERRERS, Version::V3.peer()]].concat();
+    cases.push(case("peers::sigstore_cosign_3_and_tuf", &needs, by_tuf));
+    cases
+}
+
+/// cosign learns everything from the repository.
+fn by_tuf(scene: &Scene<'_>) -> Result<()> {
+    let sigstore = Sigstore::start(scene, Parts::V2)?;
+    let mirror = sigstore.mirror()?;
+    let registry = Registry::referrers(scene)?;
+    let image = registry.push(scene, &Access::default(), "app", "v1")?.by_digest();
+    let cosign = Cosign::new(scene, Version::V3);
+    let root = scene.write("root.json", mirror.root())?;
+    let initialize = cosign.command("initialize")?.args(["--mirror", &mirror.url()]);
+    initialize.arg("--root").arg(root).ok()?;
+
+    let alice = Identity { name: "alice@example.test".to_owned(), issuer: sigstore.issuer.url() };
+    let token = scene.write("token", sigstore.issuer.email(&alice.name, AUDIENCE)?)?;
+    let sign = cosign.command("sign")?.args(["--yes", "--allow-http-registry"]);
+    sign.arg("--identity-token").arg(token).arg(&image).ok()?;
+    let verify = cosign.command("verify")?.arg("--allow-http-registry").args(alice.flags());
+    verify.arg(&image).ok()?;
+    Ok(())
 }
 
 fn sign_and_verify(scene: &Scene<'_>, version: Version, parts: Parts) -> Result<()> {

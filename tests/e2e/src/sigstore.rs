@@ -9,6 +9,7 @@ pub mod issuer;
 pub mod keyless;
 pub mod services;
 mod trust;
+pub mod tuf;
 
 use std::{
     fmt,

@@ -17,6 +17,7 @@ use super::{
     issuer::Issuer,
     services::{self, Fulcio, Trillian},
     trust::{self, LogTrust},
+    tuf::Mirror,
 };
 use crate::{http, scene::Scene, server::Server};
 
@@ -308,6 +309,17 @@ impl<'s> Sigstore<'s> {
     /// If it cannot be written.
     pub fn signing_config_file(&self) -> Result<PathBuf> {
         self.write("signing_config.json", &self.signing_config())
+    }
+
+    /// Starts a TUF repository that tells whom to trust, and whom to ask.
+    ///
+    /// # Errors
+    /// As [`Self::trusted_root`], and if it does not start.
+    pub fn mirror(&self) -> Result<Mirror> {
+        Mirror::start(&[
+            ("trusted_root.json", &self.trusted_root()?),
+            ("signing_config.v0.2.json", &self.signing_config()),
+        ])
     }
 
     fn write(&self, name: &str, content: &Value) -> Result<PathBuf> {
