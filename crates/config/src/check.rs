@@ -1,7 +1,9 @@
 //! Values that must go together: what a chosen store or signer needs, and what it cannot hold.
 
 use crate::draft::{ArtifactDraft, Draft, KafkaDraft, PubSubKind};
-use crate::{Fault, FormatName, KafkaSaslMechanism, SignerName, StorageName};
+use crate::{
+    ExtraSection, ExtraStore, Fault, FormatName, KafkaSaslMechanism, SignerName, StorageName,
+};
 
 /// Everything that does not go together.
 pub(crate) fn together(draft: &Draft) -> Vec<Fault> {
@@ -10,10 +12,11 @@ pub(crate) fn together(draft: &Draft) -> Vec<Fault> {
         check_run(run, &mut faults);
     }
     check_images(draft, &mut faults);
-    for storage in StorageName::ALL {
-        if let Some(by) = chosen_by(draft, |artifact| artifact.storage.contains(storage)) {
+    let extras = draft.extras.iter().map(|store| StorageName::Extra(store));
+    for storage in StorageName::ALL.iter().copied().chain(extras) {
+        if let Some(by) = chosen_by(draft, |artifact| artifact.storage.contains(&storage)) {
             let why = format!("must be set: `{by}.storage` names `{storage}`");
-            let missing = missing_for_storage(draft, *storage);
+            let missing = missing_for_storage(draft, storage);
             faults.extend(missing.into_iter().map(|key| Fault::of(key, why.clone())));
         }
     }
@@ -23,6 +26,11 @@ pub(crate) fn together(draft: &Draft) -> Vec<Fault> {
     }
     if let Some(by) = chosen_by(draft, |artifact| artifact.signer == Some(SignerName::Kms)) {
         check_kms(draft, by, &mut faults);
+    }
+    if draft.fulcio_enabled && !draft.log_required {
+        let why = "a signature with a certificate of Fulcio cannot be verified without its entry: \
+                   `signers.x509.fulcio.enabled` is `true`";
+        faults.push(Fault::of("transparency.required", why.to_owned()));
     }
     faults
 }
@@ -96,6 +104,7 @@ fn missing_for_storage(draft: &Draft, storage: StorageName) -> Vec<&'static str>
     let kafka = draft.pubsub_provider == Some(PubSubKind::Kafka);
     let needs: &[(&'static str, bool)] = match storage {
         StorageName::Tekton | StorageName::Oci | StorageName::Local => &[],
+        StorageName::Extra(store) => return missing_for_extra(draft, store),
         StorageName::Gcs => &[("storage.gcs.bucket", draft.gcs_bucket.is_some())],
         StorageName::S3 => &[("storage.s3.bucket", draft.s3_bucket.is_some())],
         StorageName::AzBlob => &[
@@ -112,6 +121,12 @@ fn missing_for_storage(draft: &Draft, storage: StorageName) -> Vec<&'static str>
         StorageName::Archivista => &[("storage.archivista.url", draft.archivista_url.is_some())],
     };
     needs.iter().filter(|(_, is_set)| !is_set).map(|(key, _)| *key).collect()
+}
+
+fn missing_for_extra(draft: &Draft, store: &ExtraStore) -> Vec<&'static str> {
+    let section = draft.extra_sections.get(store.name).unwrap_or(ExtraSection::EMPTY);
+    let required = store.keys.iter().filter(|key| key.required);
+    required.map(|key| key.name).filter(|name| section.get(name).is_none()).collect()
 }
 
 /// What goes with TLS and SASL.

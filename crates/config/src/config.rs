@@ -1,6 +1,6 @@
 //! The types that a configuration is parsed into.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +8,9 @@ use chains_core::{ImageName, Secret};
 
 use crate::layers::{Layers, Origin, Setting};
 use crate::{
-    BuildType, EncodingFormat, Faults, FormatName, FulcioProvider, KafkaCompression,
-    KafkaSaslMechanism, KmsRef, ServiceUrl, SignerName, StorageName, TransparencyMode, X509Key,
+    BuildType, EncodingFormat, ExtraSection, Faults, FormatName, FulcioProvider, KafkaCompression,
+    KafkaSaslMechanism, KmsRef, RekorVersion, ServiceUrl, SignerName, StorageName,
+    TransparencyMode, X509Key,
 };
 
 /// A configuration that was checked as a whole.
@@ -29,6 +30,8 @@ pub struct Config {
     pub build_type: BuildType,
     /// The transparency log.
     pub transparency: Transparency,
+    /// Whom to trust among the services of Sigstore, and which of them to use.
+    pub sigstore: Sigstore,
     /// Which runs are looked at.
     pub filter: Filter,
     /// How often a run that failed is tried again.
@@ -71,6 +74,12 @@ impl Config {
     #[must_use]
     pub fn storages_in_use(&self) -> BTreeSet<StorageName> {
         self.artifacts.enabled().flat_map(|artifact| artifact.storage.iter().copied()).collect()
+    }
+
+    /// What is set of a store that the program brings along.
+    #[must_use]
+    pub fn extra(&self, store: &str) -> &ExtraSection {
+        self.storage.extras.get(store).unwrap_or(ExtraSection::EMPTY)
     }
 
     /// The signers that an enabled artifact names.
@@ -156,6 +165,8 @@ pub struct Storage {
     pub archivista: Option<Archivista>,
     /// `storage.local.*`
     pub local: LocalStorage,
+    /// What is set of the stores that the program brings along, by their names.
+    pub extras: BTreeMap<&'static str, ExtraSection>,
 }
 
 /// Google Cloud Storage.
@@ -320,6 +331,9 @@ pub struct X509 {
     pub identity_token_file: Option<PathBuf>,
     /// The TUF repository that tells whom to trust.
     pub tuf_mirror_url: ServiceUrl,
+    /// The `root.json` to begin with at that repository; `None`: at the public one it is known, at another one
+    /// it is fetched.
+    pub tuf_root: Option<PathBuf>,
 }
 
 /// Keyless signing with certificates of Fulcio.
@@ -331,6 +345,8 @@ pub struct Fulcio {
     pub address: ServiceUrl,
     /// The issuer that identity tokens are expected from.
     pub issuer: ServiceUrl,
+    /// The audience that identity tokens are asked for.
+    pub audience: String,
     /// Where tokens come from; `None` tries each.
     pub provider: Option<FulcioProvider>,
 }
@@ -386,6 +402,36 @@ pub struct Transparency {
     pub mode: TransparencyMode,
     /// Address of the log.
     pub url: ServiceUrl,
+    /// Which version of Rekor it is.
+    pub rekor_version: RekorVersion,
+    /// Addresses of timestamp authorities.
+    pub timestamp_urls: Vec<ServiceUrl>,
+    /// Whether nothing is stored before it is logged.
+    pub required: bool,
+}
+
+impl Transparency {
+    /// The log of the public instance of Sigstore.
+    pub const PUBLIC: &str = "https://rekor.sigstore.dev";
+}
+
+impl Fulcio {
+    /// The server of the public instance of Sigstore.
+    pub const PUBLIC: &str = "https://fulcio.sigstore.dev";
+}
+
+impl X509 {
+    /// The TUF repository of the public instance of Sigstore.
+    pub const PUBLIC_MIRROR: &str = "https://tuf-repo-cdn.sigstore.dev";
+}
+
+/// Whom to trust among the services of Sigstore, and which of them to use, where a deployment has its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sigstore {
+    /// `sigstore.trusted-root`: a file `trusted_root.json`, in place of what a TUF repository tells.
+    pub trusted_root: Option<PathBuf>,
+    /// `sigstore.signing-config`: a file `signing_config.json` (v0.2).
+    pub signing_config: Option<PathBuf>,
 }
 
 /// Which runs are looked at.

@@ -24,7 +24,7 @@ keys, or lines of `key=value`.
   `transparency.enabled: \"True\"` means `true` (the reference takes that for `false`).
 - The controller follows the ConfigMap: a change takes effect as a whole, at once. One with faults is refused as a
   whole, and what was in force before stays; log, Events of the ConfigMap, `/readyz` and the metric
-  `chains_config_valid` tell. Without the ConfigMap the defaults apply; where it is deleted while the controller runs,
+  `chains_config_valid` tell. Without the ConfigMap nothing is signed; where it is deleted while the controller runs,
   what it said last stays in force until the controller starts again.
 - The key `_example`, where Knative keeps documentation, is not read.
 - *ours* marks what the reference, Tekton Chains in Go, does not have.

@@ -1,6 +1,6 @@
 //! The configuration while it is being read: every value in its type, none of them required yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use chains_core::{ImageName, Secret};
 
 use crate::layers::Setting;
 use crate::{
-    Archivista, Artifact, Artifacts, AzBlob, BuildType, Config, DocDb, EncodingFormat, Filter,
-    FormatName, Fulcio, FulcioProvider, Gcs, Grafeas, Kafka, KafkaCompression, KafkaSasl,
-    KafkaSaslMechanism, KafkaTls, Kms, KmsAuth, KmsOidc, KmsRef, KmsSpire, LocalStorage,
-    MongoServer, OciStorage, PubSub, PubSubProvider, Retry, S3, ServiceUrl, SignerName, Signers,
-    Storage, StorageName, Transparency, TransparencyMode, X509, X509Key,
+    Archivista, Artifact, Artifacts, AzBlob, BuildType, Config, DocDb, EncodingFormat,
+    ExtraSection, ExtraStore, Filter, FormatName, Fulcio, FulcioProvider, Gcs, Grafeas, Kafka,
+    KafkaCompression, KafkaSasl, KafkaSaslMechanism, KafkaTls, Kms, KmsAuth, KmsOidc, KmsRef,
+    KmsSpire, LocalStorage, MongoServer, OciStorage, PubSub, PubSubProvider, RekorVersion, Retry,
+    S3, ServiceUrl, SignerName, Signers, Sigstore, Storage, StorageName, Transparency,
+    TransparencyMode, X509, X509Key,
 };
 
 /// One field for each key. Whatever the table gives a default is filled from there; what remains
@@ -55,15 +56,25 @@ pub(crate) struct Draft {
     pub(crate) kafka: KafkaDraft,
     pub(crate) archivista_url: Option<ServiceUrl>,
     pub(crate) local_path: PathBuf,
+    /// What stores there are besides.
+    pub(crate) extras: Vec<&'static ExtraStore>,
+    pub(crate) extra_sections: BTreeMap<&'static str, ExtraSection>,
     pub(crate) transparency: Option<TransparencyMode>,
     pub(crate) transparency_url: Option<ServiceUrl>,
+    pub(crate) rekor_version: Option<RekorVersion>,
+    pub(crate) timestamp_urls: Vec<ServiceUrl>,
+    pub(crate) log_required: bool,
+    pub(crate) trusted_root: Option<PathBuf>,
+    pub(crate) signing_config: Option<PathBuf>,
     pub(crate) x509_key: Option<X509Key>,
     pub(crate) fulcio_enabled: bool,
     pub(crate) fulcio_address: Option<ServiceUrl>,
     pub(crate) fulcio_issuer: Option<ServiceUrl>,
+    pub(crate) fulcio_audience: String,
     pub(crate) fulcio_provider: Option<FulcioProvider>,
     pub(crate) token_file: Option<PathBuf>,
     pub(crate) tuf_mirror: Option<ServiceUrl>,
+    pub(crate) tuf_root: Option<PathBuf>,
     pub(crate) kms_ref: Option<KmsRef>,
     pub(crate) kms_address: Option<ServiceUrl>,
     pub(crate) kms_token: Option<Secret>,
@@ -161,6 +172,13 @@ impl Draft {
             transparency: Transparency {
                 mode: self.transparency.unwrap_or(TransparencyMode::Disabled),
                 url: url(self.transparency_url),
+                rekor_version: self.rekor_version.unwrap_or(RekorVersion::Auto),
+                timestamp_urls: self.timestamp_urls,
+                required: self.log_required,
+            },
+            sigstore: Sigstore {
+                trusted_root: self.trusted_root,
+                signing_config: self.signing_config,
             },
             filter: Filter { managed_by: self.managed_by },
             retry: Retry { limit: self.retry_limit, total_time: self.retry_total_time },
@@ -194,6 +212,7 @@ impl Draft {
             pubsub: self.pubsub(),
             archivista: self.archivista_url.take().map(|url| Archivista { url }),
             local: LocalStorage { path: std::mem::take(&mut self.local_path) },
+            extras: std::mem::take(&mut self.extra_sections),
         }
     }
 
@@ -248,10 +267,12 @@ impl Draft {
                     enabled: self.fulcio_enabled,
                     address: url(self.fulcio_address.take()),
                     issuer: url(self.fulcio_issuer.take()),
+                    audience: std::mem::take(&mut self.fulcio_audience),
                     provider: self.fulcio_provider,
                 },
                 identity_token_file: self.token_file.take(),
                 tuf_mirror_url: url(self.tuf_mirror.take()),
+                tuf_root: self.tuf_root.take(),
             },
             kms: self.kms_ref.take().map(|key| Kms { key, auth }),
         }

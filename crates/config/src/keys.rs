@@ -3,7 +3,7 @@
 use crate::draft::Draft;
 use crate::table::KEYS;
 use crate::values::Read;
-use crate::{Fault, FormatName};
+use crate::{ExtraStore, Fault, FormatName};
 
 /// A heading of the documentation with its keys.
 pub(crate) struct Section {
@@ -127,35 +127,41 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
 }
 
 /// The faults of those that are not in the table.
-pub(crate) fn unknown<'a>(names: impl Iterator<Item = &'a String>) -> Vec<Fault> {
+pub(crate) fn unknown<'a>(
+    names: impl Iterator<Item = &'a String>,
+    extras: &[&'static ExtraStore],
+) -> Vec<Fault> {
     // Comparing with every key takes a while: a file of another kind has unknown keys only.
     const MOST_SUGGESTIONS: usize = 100;
+    let extra = extras.iter().flat_map(|store| store.keys).map(|key| key.name);
+    let known: Vec<&'static str> = all().map(|key| key.name).chain(extra).collect();
     names
-        .filter(|name| *name != EXAMPLE && !all().any(|key| key.name == *name))
+        .filter(|name| *name != EXAMPLE && !known.contains(&name.as_str()))
         .enumerate()
-        .map(|(index, name)| unknown_key(name, index < MOST_SUGGESTIONS))
+        .map(|(index, name)| unknown_key(name, &known, index < MOST_SUGGESTIONS))
         .collect()
 }
 
-fn unknown_key(name: &str, suggest: bool) -> Fault {
+fn unknown_key(name: &str, known: &[&'static str], suggest: bool) -> Fault {
     if let Some((_, successor)) = RETIRED.iter().find(|(old, _)| *old == name) {
         let message = "a key of old releases that is no longer read";
         return Fault { suggestion: Some((*successor).to_owned()), ..Fault::of(name, message) };
     }
-    let suggestion = if suggest { nearest(name) } else { None };
+    let suggestion = if suggest { nearest(name, known) } else { None };
     Fault { suggestion: suggestion.map(str::to_owned), ..Fault::of(name, "unknown key") }
 }
 
 /// The key with the fewest edits between, unless that would be more than half of it.
-fn nearest(name: &str) -> Option<&'static str> {
+fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     // Longer than any key by far: not a slip of the pen, and slow to compare.
     const LONGEST: usize = 128;
     if name.len() > LONGEST {
         return None;
     }
     let name = name.to_lowercase();
-    all()
-        .map(|key| (strsim::damerau_levenshtein(&name, key.name), key.name))
+    known
+        .iter()
+        .map(|key| (strsim::damerau_levenshtein(&name, key), *key))
         .filter(|(edits, key)| edits * 2 <= key.len())
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, key)| key)

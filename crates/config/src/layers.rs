@@ -7,7 +7,7 @@ use crate::draft::Draft;
 use crate::fault::shorten;
 use crate::keys::{self, Key};
 use crate::values::without_userinfo;
-use crate::{Config, Fault, Faults, check, read};
+use crate::{Config, ExtraKey, ExtraStore, Fault, Faults, check, read};
 
 /// What is shown in place of a secret.
 const REDACTED: &str = "[redacted]";
@@ -70,6 +70,7 @@ pub struct Setting {
 pub struct Layers {
     values: BTreeMap<String, Value>,
     faults: Vec<Fault>,
+    extras: Vec<&'static ExtraStore>,
 }
 
 /// What a layer says about a key. No `Debug`: it may be a secret.
@@ -99,6 +100,13 @@ impl Layers {
         let (pairs, faults) = read::pairs(text);
         self.faults.extend(faults);
         self.pairs(Origin::File, pairs)
+    }
+
+    /// Knows stores that the program brings along, by their names and keys.
+    #[must_use]
+    pub fn extra_stores(mut self, stores: impl IntoIterator<Item = &'static ExtraStore>) -> Self {
+        self.extras.extend(stores);
+        self
     }
 
     /// Adds keys and values; of a key given twice, the last counts.
@@ -134,8 +142,8 @@ impl Layers {
     /// The configuration as far as it can be had, and what is wrong with it.
     pub(crate) fn resolve_with_faults(mut self) -> (Config, Vec<Fault>) {
         let mut faults = std::mem::take(&mut self.faults);
-        faults.extend(keys::unknown(self.values.keys()));
-        let mut draft = Draft::default();
+        faults.extend(keys::unknown(self.values.keys(), &self.extras));
+        let mut draft = Draft { extras: self.extras.clone(), ..Draft::default() };
         let mut settings = Vec::new();
         for key in keys::all() {
             let (value, origin) = self.value_of(key);
@@ -150,6 +158,11 @@ impl Layers {
                 origin,
             });
         }
+        for store in &self.extras {
+            for key in store.keys {
+                settings.push(self.extra(store, key, &mut draft));
+            }
+        }
         let at_fault: BTreeSet<_> = faults.iter().filter_map(|fault| fault.key.clone()).collect();
         // A value that cannot be read is told once: what depends on it is not a second fault.
         let depending = check::together(&draft);
@@ -159,6 +172,22 @@ impl Layers {
                 .filter(|fault| fault.key.as_ref().is_none_or(|key| !at_fault.contains(key))),
         );
         (draft.finish(settings), faults)
+    }
+
+    /// The value in effect of a store's key that the program brings along; its store checks it.
+    fn extra(&self, store: &ExtraStore, key: &ExtraKey, draft: &mut Draft) -> Setting {
+        let given = self.values.get(key.name);
+        let value = given.map(|value| value.text.trim()).filter(|text| !text.is_empty());
+        if let Some(text) = value {
+            draft.extra_sections.entry(store.name).or_default().set(key.name, text);
+        }
+        let shown =
+            |text: &str| if key.secret { REDACTED.to_owned() } else { without_userinfo(text) };
+        Setting {
+            key: key.name,
+            value: value.map(shown),
+            origin: given.map_or(Origin::Default, |value| value.origin),
+        }
     }
 
     /// The value in effect. An empty one is the same as none, except where the key says otherwise.

@@ -24,6 +24,7 @@ mod check;
 mod config;
 mod docs;
 mod draft;
+mod extra;
 mod fault;
 mod keys;
 mod layers;
@@ -37,13 +38,14 @@ mod values;
 pub use config::{
     Archivista, Artifact, Artifacts, AzBlob, Config, DocDb, Filter, Fulcio, Gcs, Grafeas, Kafka,
     KafkaSasl, KafkaTls, Kms, KmsAuth, KmsOidc, KmsSpire, LocalStorage, MongoServer, OciStorage,
-    PubSub, PubSubProvider, Retry, S3, Signers, Storage, Transparency, X509,
+    PubSub, PubSubProvider, Retry, S3, Signers, Sigstore, Storage, Transparency, X509,
 };
 pub use docs::docs_table;
+pub use extra::{ExtraKey, ExtraSection, ExtraStore};
 pub use fault::{Fault, Faults};
 pub use layers::{Layers, Origin, Setting};
 pub use names::{
     BuildType, EncodingFormat, FormatName, FulcioProvider, KafkaCompression, KafkaSaslMechanism,
-    KmsScheme, SignerName, StorageName, TransparencyMode,
+    KmsScheme, RekorVersion, SignerName, StorageName, TransparencyMode,
 };
 pub use values::{KmsRef, ServiceUrl, X509Key};

@@ -5,18 +5,24 @@ use std::str::FromStr;
 
 use chains_core::{Capabilities, Error, ErrorKind};
 
+use crate::ExtraStore;
+
 /// Writes an enum whose variants are words of the configuration.
 macro_rules! names {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident {
+        $($(#[$vmeta:meta])* $variant:ident = $word:literal,)+
+        $(_ => $(#[$emeta:meta])* $extra:ident($type:ty),)?
+    }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum $name {
             $($(#[$vmeta])* $variant,)+
+            $($(#[$emeta])* $extra($type),)?
         }
 
         impl $name {
-            /// Every variant, in the order of the documentation.
+            /// Every variant with a word of its own, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
             /// The words of all variants, in the same order.
             pub const NAMES: &[&str] = &[$($word,)+];
@@ -26,6 +32,7 @@ macro_rules! names {
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
+                    $(Self::$extra(extra) => extra.name,)?
                 }
             }
         }
@@ -115,6 +122,9 @@ names! {
         Archivista = "archivista",
         /// A folder; not in the reference.
         Local = "local",
+        _ =>
+            /// One that the program brings along.
+            Extra(&'static ExtraStore),
     }
 }
 
@@ -144,13 +154,17 @@ impl StorageName {
                 Capabilities { dsse: true, detached: true, unsigned: false }
             }
             Self::Archivista => Capabilities { dsse: true, detached: false, unsigned: false },
+            Self::Extra(store) => store.capabilities,
         }
     }
 
     /// Whether it keeps payloads of any kind, or only statements and image signatures: those have
     /// subjects to be kept beside, the `tekton` format has none.
     pub(crate) const fn takes_any_payload(self) -> bool {
-        !matches!(self, Self::Oci | Self::Grafeas | Self::Archivista)
+        match self {
+            Self::Extra(store) => store.any_payload,
+            _ => !matches!(self, Self::Oci | Self::Grafeas | Self::Archivista),
+        }
     }
 }
 
@@ -209,6 +223,18 @@ names! {
         Slsa = "https://tekton.dev/chains/v2/slsa",
         /// That, and what Tekton knows besides: labels, annotations, tasks of a pipeline.
         SlsaTekton = "https://tekton.dev/chains/v2/slsa-tekton",
+    }
+}
+
+names! {
+    /// Which version of Rekor a log is.
+    RekorVersion {
+        /// The one that the signing config tells, or that answers at the address.
+        Auto = "auto",
+        /// Version 1.
+        V1 = "1",
+        /// Version 2: tiles.
+        V2 = "2",
     }
 }
 

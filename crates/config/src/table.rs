@@ -63,6 +63,14 @@ pub(crate) static KEYS: &[Section] = &[
         keys: stores::STORAGE_LOCAL,
     },
     Section { title: "Transparency log", text: "", keys: signers::TRANSPARENCY },
+    Section {
+        title: "Services of Sigstore",
+        text: "For deployments with services of their own. Without these keys, the public instance of Sigstore is trusted \
+               by what its TUF repository tells, wherever its Fulcio or its log is used. Where others are used and nothing \
+               tells whom to trust, a log of version 1 and timestamp authorities are asked for their keys once, with a \
+               warning.",
+        keys: signers::SIGSTORE,
+    },
     Section { title: "Signer `x509`", text: "", keys: signers::SIGNER_X509 },
     Section { title: "Signer `kms`", text: "", keys: signers::SIGNER_KMS },
 ];

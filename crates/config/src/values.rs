@@ -12,7 +12,7 @@ use chains_core::ImageName;
 use url::Url;
 
 use crate::names::one_of;
-use crate::{FormatName, KmsScheme, StorageName, TransparencyMode};
+use crate::{ExtraStore, FormatName, KmsScheme, StorageName, TransparencyMode};
 
 pub(crate) type Read<T> = Result<T, String>;
 
@@ -236,10 +236,12 @@ pub(crate) fn list(text: &str) -> Read<Vec<&str>> {
     Ok(items)
 }
 
-pub(crate) fn storages(text: &str) -> Read<BTreeSet<StorageName>> {
+pub(crate) fn storages(text: &str, extras: &[&'static ExtraStore]) -> Read<BTreeSet<StorageName>> {
+    let extras = extras.iter().map(|store| StorageName::Extra(store));
+    let all: Vec<_> = StorageName::ALL.iter().copied().chain(extras).collect();
     let name = |item| match item {
         StorageName::KAFKA => Ok(StorageName::PubSub),
-        _ => one_of(StorageName::ALL, StorageName::as_str, item)
+        _ => one_of(&all, StorageName::as_str, item)
             .map_err(|why| format!("names {item:?}, which {why}")),
     };
     list(text)?.into_iter().map(name).collect()
@@ -273,6 +275,11 @@ pub(crate) fn service_url(text: &str) -> Read<ServiceUrl> {
         return Err("is not a URL: it must read https://HOST".to_owned());
     }
     Ok(ServiceUrl(text.trim_end_matches('/').to_owned()))
+}
+
+pub(crate) fn service_urls(text: &str) -> Read<Vec<ServiceUrl>> {
+    let url = |item: &str| service_url(item).map_err(|why| format!("names {item:?}, which {why}"));
+    list(text)?.into_iter().map(url).collect()
 }
 
 pub(crate) fn repository(text: &str) -> Read<ImageName> {

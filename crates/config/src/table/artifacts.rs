@@ -29,7 +29,7 @@ pub(super) static TASKRUN: &[Key] = &[
     Key::new(
         "artifacts.taskrun.storage",
         Values::Storages,
-        |draft, text| put(&mut draft.taskrun.storage, values::storages(text)),
+        |draft, text| put(&mut draft.taskrun.storage, values::storages(text, &draft.extras)),
         STORAGE_OF_RUNS,
     )
     .default("tekton")
@@ -54,7 +54,7 @@ pub(super) static PIPELINERUN: &[Key] = &[
     Key::new(
         "artifacts.pipelinerun.storage",
         Values::Storages,
-        |draft, text| put(&mut draft.pipelinerun.storage, values::storages(text)),
+        |draft, text| put(&mut draft.pipelinerun.storage, values::storages(text, &draft.extras)),
         STORAGE_OF_RUNS,
     )
     .default("tekton")
@@ -87,7 +87,7 @@ pub(super) static OCI: &[Key] = &[
     Key::new(
         "artifacts.oci.storage",
         Values::Storages,
-        |draft, text| put(&mut draft.oci.storage, values::storages(text)),
+        |draft, text| put(&mut draft.oci.storage, values::storages(text, &draft.extras)),
         "Where image signatures are stored; `archivista` cannot hold them. An empty value turns \
          image signatures off.",
     )

@@ -4,7 +4,7 @@ use super::{LINE, PATH, SERVICE_URL, put, some};
 use crate::keys::{Key, Values};
 use crate::names::one_of;
 use crate::values;
-use crate::{FulcioProvider, TransparencyMode};
+use crate::{Fulcio, FulcioProvider, RekorVersion, Transparency, TransparencyMode, X509};
 
 pub(super) static TRANSPARENCY: &[Key] = &[
     Key::new(
@@ -19,9 +19,60 @@ pub(super) static TRANSPARENCY: &[Key] = &[
         "transparency.url",
         SERVICE_URL,
         |draft, text| some(&mut draft.transparency_url, values::service_url(text)),
-        "Address of the log.",
+        "Address of the log. Where `sigstore.signing-config` is set and this is not, that one chooses the logs.",
     )
-    .default("https://rekor.sigstore.dev"),
+    .default(Transparency::PUBLIC),
+    Key::new(
+        "transparency.rekor-version",
+        Values::OneOf(RekorVersion::NAMES),
+        |draft, text| {
+            let read = one_of(RekorVersion::ALL, RekorVersion::as_str, text);
+            some(&mut draft.rekor_version, read)
+        },
+        "Which version of Rekor the log is. `auto`: the one that the signing config tells, else the one that \
+         answers at the address.",
+    )
+    .default("auto")
+    .ours(),
+    Key::new(
+        "transparency.tsa.url",
+        Values::Text("a comma list of `http` or `https` URLs"),
+        |draft, text| put(&mut draft.timestamp_urls, values::service_urls(text)),
+        "Timestamp authorities (RFC 3161), by the whole address that requests go to. Each gives a timestamp to every \
+         signature that is logged. Where there is none, those of the signing config are asked with logs of version 2, \
+         which tell no time.",
+    )
+    .ours(),
+    Key::new(
+        "transparency.required",
+        Values::Boolean,
+        |draft, text| put(&mut draft.log_required, values::boolean(text)),
+        "Whether nothing is stored before it is logged. `false`: what cannot be logged now is stored without an entry, and \
+         logged by the attempts that follow, as `retry.*` has them; when these are used up, the run counts as signed all \
+         the same, with the reason in `chains.tekton.dev/reason`. Not with `signers.x509.fulcio.enabled`: nobody could \
+         verify such a signature.",
+    )
+    .default("true")
+    .ours(),
+];
+
+pub(super) static SIGSTORE: &[Key] = &[
+    Key::new(
+        "sigstore.trusted-root",
+        PATH,
+        |draft, text| some(&mut draft.trusted_root, values::path(text)),
+        "A file `trusted_root.json`, e.g. of a mounted ConfigMap: which certificate authorities, logs and timestamp \
+         authorities are trusted, in place of what a TUF repository tells. Read again when it changes.",
+    )
+    .ours(),
+    Key::new(
+        "sigstore.signing-config",
+        PATH,
+        |draft, text| some(&mut draft.signing_config, values::path(text)),
+        "A file `signing_config.json` (v0.2): which Fulcio, logs and timestamp authorities to use, where \
+         `signers.x509.fulcio.address`, `transparency.url` and `transparency.tsa.url` do not say so.",
+    )
+    .ours(),
 ];
 
 pub(super) static SIGNER_X509: &[Key] = &[
@@ -49,7 +100,7 @@ pub(super) static SIGNER_X509: &[Key] = &[
         |draft, text| some(&mut draft.fulcio_address, values::service_url(text)),
         "Address of Fulcio.",
     )
-    .default("https://fulcio.sigstore.dev"),
+    .default(Fulcio::PUBLIC),
     Key::new(
         "signers.x509.fulcio.issuer",
         SERVICE_URL,
@@ -57,6 +108,14 @@ pub(super) static SIGNER_X509: &[Key] = &[
         "The issuer that identity tokens are expected from.",
     )
     .default("https://oauth2.sigstore.dev/auth"),
+    Key::new(
+        "signers.x509.fulcio.audience",
+        LINE,
+        |draft, text| put(&mut draft.fulcio_audience, values::plain(text)),
+        "The audience that identity tokens are asked for, and must have.",
+    )
+    .default("sigstore")
+    .ours(),
     Key::new(
         "signers.x509.fulcio.provider",
         Values::OneOf(FulcioProvider::NAMES),
@@ -79,7 +138,15 @@ pub(super) static SIGNER_X509: &[Key] = &[
         |draft, text| some(&mut draft.tuf_mirror, values::service_url(text)),
         "The TUF repository that tells whom to trust; `root.json` is expected there.",
     )
-    .default("https://tuf-repo-cdn.sigstore.dev"),
+    .default(X509::PUBLIC_MIRROR),
+    Key::new(
+        "signers.x509.tuf.root",
+        PATH,
+        |draft, text| some(&mut draft.tuf_root, values::path(text)),
+        "The `root.json` to begin with at that repository.",
+    )
+    .decided("known of the public repository; of another one, fetched from there once")
+    .ours(),
 ];
 
 pub(super) static SIGNER_KMS: &[Key] = &[

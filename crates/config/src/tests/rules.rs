@@ -217,3 +217,11 @@ fn binary_data_is_told() {
     assert_eq!(faults.to_string(), told);
     assert!(Layers::new().binary(&[]).resolve().is_ok());
 }
+
+#[test]
+fn keyless_signatures_are_logged_before_they_are_stored() {
+    let both = "signers.x509.fulcio.enabled=true\ntransparency.required=false";
+    let faults = Config::read(both).unwrap_err().to_string();
+    assert!(faults.starts_with("`transparency.required`: "), "{faults}");
+    Config::read("transparency.required=false").unwrap();
+}

@@ -123,6 +123,15 @@ pub(super) const ROWS: &[Row] = &[
         &["yes", "auto", "enabled"],
     ),
     ("transparency.url", URLS, NOT_URLS),
+    ("transparency.rekor-version", &["2", "1", "auto"], &["3", "v2", "Auto"]),
+    (
+        "transparency.tsa.url",
+        &["https://a.example.com/api/v1/timestamp, http://b:3000"],
+        &["a.example.com", "https://a,,https://b", "ftp://a"],
+    ),
+    ("transparency.required", &["false", "0", "true"], NOT_BOOLEANS),
+    ("sigstore.trusted-root", PATHS, NOT_PATHS),
+    ("sigstore.signing-config", PATHS, NOT_PATHS),
     (
         "signers.x509.key",
         &["k8s://tekton-chains/signing-secrets", "k8s://a/b.c-d", "/etc/other keys"],
@@ -144,6 +153,7 @@ pub(super) const ROWS: &[Row] = &[
     ("signers.x509.fulcio.enabled", BOOLEANS, NOT_BOOLEANS),
     ("signers.x509.fulcio.address", URLS, NOT_URLS),
     ("signers.x509.fulcio.issuer", URLS, NOT_URLS),
+    ("signers.x509.fulcio.audience", LINES, NOT_LINES),
     (
         "signers.x509.fulcio.provider",
         &["google", "spiffe", "github", "filesystem", ""],
@@ -151,6 +161,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     ("signers.x509.identity.token.file", PATHS, NOT_PATHS),
     ("signers.x509.tuf.mirror.url", URLS, NOT_URLS),
+    ("signers.x509.tuf.root", PATHS, NOT_PATHS),
     (
         "signers.kms.kmsref",
         &[
