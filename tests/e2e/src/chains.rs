@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     registry::{Access, Registry},
     scene::Scene,
-    sigstore::{Keys, PASSWORD},
+    sigstore::{Identity, Keys, PASSWORD, Settings},
     tool::Tool,
 };
 
@@ -65,6 +65,31 @@ impl<'s> Chains<'s> {
         let name = self.scene.write(&name, serde_json::to_vec_pretty(run)?)?;
         let tool = self.command("sign").arg(&name).args(["--store", store]);
         Ok(tool.arg("--key").arg(key))
+    }
+
+    /// Signs a run, or a `List` of them, into a store, as these settings say.
+    ///
+    /// # Errors
+    /// If the run cannot be written to a file.
+    pub fn sign_by(&self, store: &str, settings: &Settings, run: &Value) -> Result<Tool> {
+        let name = self.scene.fresh("run.json");
+        let name = self.scene.write(&name, serde_json::to_vec_pretty(run)?)?;
+        let tool = self.command("sign").arg(&name).args(["--store", store]);
+        let settings = settings.iter().map(|(key, value)| format!("{key}={value}"));
+        Ok(settings.fold(tool, |tool, setting| tool.arg("--config").arg(setting)))
+    }
+
+    /// Verifies that somebody signed an image, a file with signed runs or a folder, as far as `trusted_root` is
+    /// to be trusted.
+    #[must_use]
+    pub fn verify_identity(
+        &self,
+        who: &Identity,
+        trusted_root: &Path,
+        what: impl AsRef<std::ffi::OsStr>,
+    ) -> Tool {
+        let tool = self.command("verify").args(who.flags());
+        tool.arg("--trusted-root").arg(trusted_root).arg(what)
     }
 
     /// Verifies an image, a file with signed runs or a folder.

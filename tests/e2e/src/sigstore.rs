@@ -8,6 +8,7 @@ pub mod instance;
 pub mod issuer;
 pub mod keyless;
 pub mod services;
+pub mod settings;
 mod trust;
 pub mod tuf;
 
@@ -22,6 +23,7 @@ use crate::{registry::Access, scene::Scene, tool::Tool};
 
 pub use instance::{Log, Parts, Sigstore};
 pub use keyless::{Identity, Keyless};
+pub use settings::Settings;
 
 /// The password of every key that a case makes.
 pub const PASSWORD: &str = "correct horse";

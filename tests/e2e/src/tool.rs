@@ -98,6 +98,21 @@ impl Tool {
         self
     }
 
+    /// Runs it where there is no network, not even loopback. The case must name the network of its own among its
+    /// peers: whoever may make one may make another.
+    #[must_use]
+    pub fn without_network(mut self) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--"]).arg(self.command.get_program());
+        command.args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(folder) = self.command.get_current_dir() {
+            command.current_dir(folder);
+        }
+        self.command = command;
+        self
+    }
+
     /// Hands it `input` on standard input, which is empty otherwise.
     #[must_use]
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {

@@ -12,9 +12,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{
+    Identity,
     authority::CodeSigning,
     front::Front,
-    issuer::Issuer,
+    issuer::{AUDIENCE, Issuer},
     services::{self, Fulcio, Trillian},
     trust::{self, LogTrust},
     tuf::Mirror,
@@ -85,11 +86,11 @@ pub struct Sigstore<'s> {
     pub log: Front,
     /// What stands in front of the timestamp authority.
     pub timestamps: Front,
-    parts: Parts,
+    pub(super) parts: Parts,
     log_key: (PathBuf, Vec<u8>),
     ct_key: (PathBuf, Vec<u8>),
     fulcio_server: Fulcio,
-    log_server: Option<Server>,
+    log_server: Mutex<Option<Server>>,
     timestamp_server: Option<Server>,
     // Never read, but they stop when they are dropped.
     _ct_log: Option<Server>,
@@ -133,7 +134,7 @@ impl<'s> Sigstore<'s> {
             log_key: services::log_key(scene, "log", parts.log == Log::V2)?,
             ct_key,
             fulcio_server,
-            log_server: None,
+            log_server: Mutex::default(),
             timestamp_server: None,
             _ct_log: ct_log,
             trillian,
@@ -148,28 +149,25 @@ impl<'s> Sigstore<'s> {
     ///
     /// # Errors
     /// If it does not start.
-    pub fn start_log(&mut self) -> Result<()> {
+    pub fn start_log(&self) -> Result<()> {
         let (scene, key) = (self.scene, &self.log_key.0);
-        self.log_server = Some(match self.parts.log {
+        let server = match self.parts.log {
             Log::V1 => {
                 let trillian = self.trillian.as_ref().context("there is no Trillian")?;
                 services::rekor_1(scene, trillian, key, &self.log)?
             }
             Log::V2 => services::rekor_2(scene, &self.scene.path("log"), key, &self.log)?,
-        });
+        };
+        *self.log_server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         Ok(())
     }
 
     /// Kills the log's server: its front answers with 502.
-    pub fn stop_log(&mut self) {
-        self.log_server = None;
+    pub fn stop_log(&self) {
+        *self.log_server.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Starts the timestamp authority, if the instance has one.
-    ///
-    /// # Errors
-    /// If it does not start.
-    pub fn start_timestamps(&mut self) -> Result<()> {
+    fn start_timestamps(&mut self) -> Result<()> {
         if self.parts.timestamps {
             let server = services::timestamps(self.scene)?;
             self.timestamps.put_before(server.port());
@@ -178,9 +176,10 @@ impl<'s> Sigstore<'s> {
         Ok(())
     }
 
-    /// Kills the timestamp authority.
-    pub fn stop_timestamps(&mut self) {
-        self.timestamp_server = None;
+    /// Whether the instance has a timestamp authority.
+    #[must_use]
+    pub fn has_timestamps(&self) -> bool {
+        self.parts.timestamps
     }
 
     /// The address of the timestamp authority.
@@ -236,6 +235,17 @@ impl<'s> Sigstore<'s> {
         }
     }
 
+    /// Somebody with an email address, whom the issuer vouches for: who it is, and a file with a token.
+    ///
+    /// # Errors
+    /// If the token cannot be made or written.
+    pub fn somebody(&self, name: &str) -> Result<(Identity, PathBuf)> {
+        let who = Identity { name: format!("{name}@example.test"), issuer: self.issuer.url() };
+        let token = self.issuer.email(&who.name, AUDIENCE)?;
+        let token = self.scene.write(&self.scene.fresh("token"), token)?;
+        Ok((who, token))
+    }
+
     /// The public key of the log, in PEM.
     #[must_use]
     pub fn log_public_key(&self) -> PathBuf {
@@ -274,6 +284,19 @@ impl<'s> Sigstore<'s> {
             root["timestampAuthorities"] =
                 json!([trust::authority(&self.timestamps_url(), &chain)]);
         }
+        Ok(root)
+    }
+
+    /// Whom to trust, by somebody who has another key for the log and believes that it is the log's.
+    ///
+    /// # Errors
+    /// As [`Self::trusted_root`].
+    pub fn trusted_root_with_another_log_key(&self) -> Result<Value> {
+        let ed25519 = self.parts.log == Log::V2;
+        let (_, other) = services::log_key(self.scene, &self.scene.fresh("other-log"), ed25519)?;
+        let mut root = self.trusted_root()?;
+        let log = LogTrust { url: &self.log.url(), key: &other, origin: None }.json();
+        root["tlogs"][0]["publicKey"] = log["publicKey"].clone();
         Ok(root)
     }
 

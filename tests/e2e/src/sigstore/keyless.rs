@@ -84,6 +84,39 @@ impl<'a> Keyless<'a> {
         Ok(tool.args(who.flags()).arg(image))
     }
 
+    /// Verifies the signatures of `image` by a key, and that they are in the log.
+    ///
+    /// # Errors
+    /// As [`Cosign::command`].
+    pub fn verify_by_key(&self, public: &Path, image: &str) -> Result<Tool> {
+        Ok(self.verifying("verify")?.arg("--key").arg(public).arg(image))
+    }
+
+    /// Verifies the attestations of `image` of the type `kind` by a key, and that they are in the log.
+    ///
+    /// # Errors
+    /// As [`Cosign::command`].
+    pub fn verify_attestation_by_key(
+        &self,
+        public: &Path,
+        kind: &str,
+        image: &str,
+    ) -> Result<Tool> {
+        let tool = self.verifying("verify-attestation")?.args(["--type", kind]);
+        Ok(tool.arg("--key").arg(public).arg(image))
+    }
+
+    /// Signs `image` with a key and a certificate that somebody has got for it: a tag, by version 2.
+    ///
+    /// # Errors
+    /// As [`Cosign::command`].
+    pub fn sign_certified(&self, key: &Path, certificate: &Path, image: &str) -> Result<Tool> {
+        let tool = self.cosign.command("sign")?.args(["--allow-http-registry", "--yes"]);
+        let tool = tool.arg("--key").arg(key).arg("--certificate").arg(certificate);
+        let tool = tool.arg("--certificate-chain").arg(&self.sigstore.authority.chain);
+        Ok(self.trusted_keys(tool.args(["--rekor-url", &self.sigstore.log.url()])).arg(image))
+    }
+
     fn signing(&self, command: &str, token: &str) -> Result<Tool> {
         let scene = self.cosign.scene;
         let token = scene.write(&scene.fresh("token"), token)?;
