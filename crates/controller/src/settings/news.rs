@@ -73,11 +73,13 @@ impl ConfigurationNews {
     }
 
     /// There is no ConfigMap, and there was none.
-    pub(super) fn defaults(&mut self) {
-        tracing::info!(config_map = self.name, "there is no such ConfigMap: the defaults apply");
-        self.in_force = Some(format!("there is no ConfigMap {}: the defaults apply", self.name));
+    pub(super) fn missing(&mut self) {
+        let why = "there is no such ConfigMap: nothing is signed until there is one; without data it stands \
+                   for the defaults";
+        tracing::warn!(config_map = self.name, "{why}");
         self.trouble = None;
         self.tell();
+        self.part.waiting(format!("{}: {why}", self.name));
     }
 
     /// What was seen last is in force.

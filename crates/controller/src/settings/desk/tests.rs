@@ -152,9 +152,11 @@ async fn without_any_good_configuration_nothing_is_signed() {
     trial.check_part(CONFIGURATION, "Faulty", &["version 1 is refused: "]);
     trial.check_events(&["ConfigurationRefused"]);
     trial.desk.configuration(Sight::Gone);
+    assert!(trial.active().is_none(), "nothing is guessed");
+    trial.check_part(CONFIGURATION, "Waiting", &["there is no such ConfigMap"]);
+    trial.configure("2", &[]);
     trial.look().await;
     assert_eq!(trial.active().expect("settings").retry.limit, 3);
-    trial.check_part(CONFIGURATION, "Ok", &["the defaults apply"]);
 }
 
 #[tokio::test]
