@@ -50,6 +50,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if needed.remove(build::CONTROLLER) {
         had.insert(build::CONTROLLER.to_owned(), json!({ "program": build::controller()? }));
     }
+    if needed.remove(build::CLOUD_KMS) {
+        had.insert(build::CLOUD_KMS.to_owned(), json!({ "program": build::cloud_kms()? }));
+    }
     let network = Network::find();
     if needed.remove(NETWORK) {
         had.insert(NETWORK.to_owned(), told(&network));

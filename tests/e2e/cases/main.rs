@@ -13,6 +13,11 @@ mod controller_servers;
 mod controller_takeover;
 mod kaniko;
 mod keys;
+mod kms_clouds;
+mod kms_controller;
+mod kms_openbao;
+mod kms_openbao_failures;
+mod kms_secrets;
 mod peers;
 mod subjects;
 mod tampering;
@@ -26,6 +31,11 @@ fn main() -> ExitCode {
         peers::cases(),
         kaniko::cases(),
         keys::cases(),
+        kms_openbao::cases(),
+        kms_openbao_failures::cases(),
+        kms_clouds::cases(),
+        kms_secrets::cases(),
+        kms_controller::cases(),
         subjects::cases(),
         concurrency::cases(),
         tampering::cases(),

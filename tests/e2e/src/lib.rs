@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod controller;
 pub mod http;
 pub mod install;
+pub mod kms;
 mod leash;
 pub mod peers;
 pub mod process;

@@ -18,6 +18,16 @@ pub(crate) fn chains() -> Result<PathBuf> {
     program("chains-cli", "chains", &profile())
 }
 
+/// The stand-in for Google Cloud KMS, as cases ask for it.
+pub(crate) const CLOUD_KMS: &str = "cloud-kms";
+
+/// Builds the stand-in, which the signer's hermetic tests use too.
+pub(crate) fn cloud_kms() -> Result<PathBuf> {
+    let profile = profile();
+    let args = ["build", "--profile", &profile, "--package", "chains-signer-kms"];
+    executable(&[&args[..], &["--example", "cloudkms"]].concat(), "cloudkms")
+}
+
 /// Builds the controller in the same way.
 pub(crate) fn controller() -> Result<PathBuf> {
     program(CONTROLLER, CONTROLLER, &profile())

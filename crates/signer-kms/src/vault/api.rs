@@ -118,6 +118,8 @@ fn kind(status: StatusCode, message: &str) -> ErrorKind {
         400 if says(&["signing key not found", "no existing key named"]) => ErrorKind::NotFound,
         400 if says(&["missing client token"]) => ErrorKind::Unauthorized,
         400 => ErrorKind::Signing,
+        // OpenBao's own: until somebody restores it, no other attempt is better.
+        500 if says(&["soft-deleted key"]) => ErrorKind::Key,
         _ => http::kind(status),
     }
 }
