@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -197,6 +197,19 @@ impl Registry {
     }
 }
 
+impl Image {
+    /// Copies it, and nothing of what belongs to it, to another repository of its registry.
+    ///
+    /// # Errors
+    /// If crane cannot copy it.
+    pub fn copy(&self, scene: &Scene<'_>, repository: &str) -> Result<Self> {
+        let copy = Self { repository: repository.to_owned(), ..self.clone() };
+        let tag = format!("{}:copy", copy.name());
+        scene.peer(CRANE)?.args(["copy", &self.by_digest(), &tag]).ok()?;
+        Ok(copy)
+    }
+}
+
 /// Whether a registry without TLS is there. 401 is an answer too.
 fn answers(port: u16) -> bool {
     http::send(&format!("127.0.0.1:{port}"), "GET", "/v2/", &[], b"")
@@ -249,6 +262,7 @@ pub struct Attached {
     repository: String,
     tag: String,
     media_type: String,
+    size: usize,
     /// The manifest.
     pub manifest: Value,
     /// Its digest.
@@ -275,6 +289,7 @@ impl Attached {
             manifest: serde_json::from_slice(&response.body)
                 .with_context(|| format!("parse the manifest at {path}"))?,
             digest: digest(&response.body),
+            size: response.body.len(),
         }))
     }
 
@@ -282,6 +297,12 @@ impl Attached {
     #[must_use]
     pub fn layers(&self) -> &[Value] {
         self.manifest["layers"].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// What others refer to it by.
+    #[must_use]
+    pub fn descriptor(&self) -> Value {
+        json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.size })
     }
 
     /// Reads the blob of the layer `index`.

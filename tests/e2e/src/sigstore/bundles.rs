@@ -3,15 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Identity;
 use crate::{
     http,
-    registry::{Attached, Image},
+    registry::{self, Attached, Image},
     scene::Scene,
     tool::Tool,
 };
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 /// The packages of `@sigstore/verify`.
 pub const VERIFY: &str = "sigstore-verify";
@@ -42,6 +45,31 @@ pub fn of(image: &Image) -> Result<Vec<Value>> {
         bundles.push(serde_json::from_slice(&referrer.blob(0)?)?);
     }
     Ok(bundles)
+}
+
+/// Keeps `bundle` with `image`, as anybody may who can write to the repository.
+///
+/// # Errors
+/// If the registry does not take it.
+pub fn attach(image: &Image, bundle: &Value) -> Result<()> {
+    let subject = Attached::get(&image.host, &image.repository, &image.digest)?;
+    let subject = subject.context("there is no such image")?.descriptor();
+    let blob = serde_json::to_vec(bundle)?;
+    let layer = registry::push_blob(&image.host, &image.repository, &blob)?;
+    let config = registry::push_blob(&image.host, &image.repository, b"{}")?;
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": BUNDLE,
+        "config": { "mediaType": "application/vnd.oci.empty.v1+json", "digest": config, "size": 2 },
+        "layers": [{ "mediaType": BUNDLE, "digest": layer, "size": blob.len() }],
+        "subject": subject,
+    });
+    let body = serde_json::to_vec(&manifest)?;
+    let path = format!("/v2/{}/manifests/{}", image.repository, registry::digest(&body));
+    let answer = http::send(&image.host, "PUT", &path, &[("Content-Type", MANIFEST)], &body)?;
+    ensure!(answer.status == 201, "{path} answered {}", answer.status);
+    Ok(())
 }
 
 /// `@sigstore/verify`, on a bundle that somebody must have signed without a key.
