@@ -19,6 +19,7 @@ mod kms_openbao;
 mod kms_openbao_failures;
 mod kms_secrets;
 mod peers;
+mod store_pubsub;
 mod subjects;
 mod tampering;
 mod thieves;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         controller_credentials::cases(),
         controller_rights::cases(),
         controller_servers::cases(),
+        store_pubsub::cases(),
     ];
     chains_e2e::runner::run(cases.into_iter().flatten().collect())
 }

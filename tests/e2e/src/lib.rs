@@ -17,6 +17,7 @@ pub mod controller;
 pub mod http;
 pub mod install;
 pub mod kms;
+pub mod kafka;
 mod leash;
 pub mod peers;
 pub mod process;

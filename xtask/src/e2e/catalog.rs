@@ -161,6 +161,26 @@ const PEERS: &[Peer] = &[
         program: "google/cloud/kms/__init__.py",
         check: &[],
     },
+    Peer {
+        name: "kafka",
+        recipe: Recipe::Maven {
+            group: "org.apache.kafka",
+            artifact: "kafka_2.13",
+            version: "4.3.1",
+        },
+        program: "jars/kafka_2.13-4.3.1.jar",
+        check: &[],
+    },
+    Peer {
+        name: "kafka-tools",
+        recipe: Recipe::Maven {
+            group: "org.apache.kafka",
+            artifact: "kafka-tools",
+            version: "4.3.1",
+        },
+        program: "jars/kafka-tools-4.3.1.jar",
+        check: &[],
+    },
 ];
 
 /// The peer of this name.
