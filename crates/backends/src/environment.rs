@@ -7,7 +7,7 @@ use chains_core::{RegistryCredentials, Signer};
 use chains_engine::{Meter, Policy};
 use chains_store_oci::Keyring;
 
-use crate::Kept;
+use crate::{Kept, Registry};
 
 /// Keys, credentials and limits of the program that builds an engine.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Environment {
     pub meter: Option<Arc<dyn Meter>>,
     /// What engines built in this environment, or a clone of it, share.
     pub kept: Kept,
+    /// Stores that the program brings along.
+    pub registry: Registry,
 }
 
 impl Environment {
@@ -44,6 +46,7 @@ impl Environment {
             policy: Policy::default(),
             meter: None,
             kept: Kept::default(),
+            registry: Registry::default(),
         }
     }
 }

@@ -15,14 +15,28 @@ pub struct Kept(Arc<Shelves>);
 
 #[derive(Default)]
 struct Shelves {
+    #[cfg(feature = "docdb")]
+    docdb: crate::stores::docdb::Databases,
     #[cfg(feature = "kms")]
     kms: Shelf<crate::signers::kms::Inputs, chains_signer_kms::KmsSigner>,
+    #[cfg(feature = "pubsub")]
+    pubsub: crate::stores::pubsub::Queues,
 }
 
 impl Kept {
+    #[cfg(feature = "docdb")]
+    pub(crate) fn docdb(&self) -> &crate::stores::docdb::Databases {
+        &self.0.docdb
+    }
+
     #[cfg(feature = "kms")]
     pub(crate) fn kms(&self) -> &Shelf<crate::signers::kms::Inputs, chains_signer_kms::KmsSigner> {
         &self.0.kms
+    }
+
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn pubsub(&self) -> &crate::stores::pubsub::Queues {
+        &self.0.pubsub
     }
 }
 
@@ -34,7 +48,10 @@ impl fmt::Debug for Kept {
 }
 
 /// Things by what they are made of, for as long as somebody has them.
-#[cfg_attr(not(feature = "kms"), allow(dead_code, reason = "without signers nothing is kept"))]
+#[cfg_attr(
+    not(any(feature = "docdb", feature = "kms", feature = "pubsub")),
+    allow(dead_code, reason = "nothing that is kept is built in")
+)]
 pub(crate) struct Shelf<K, T>(Mutex<Vec<(K, Weak<T>)>>);
 
 impl<K, T> Default for Shelf<K, T> {
@@ -43,7 +60,10 @@ impl<K, T> Default for Shelf<K, T> {
     }
 }
 
-#[cfg_attr(not(feature = "kms"), allow(dead_code, reason = "without signers nothing is kept"))]
+#[cfg_attr(
+    not(any(feature = "docdb", feature = "kms", feature = "pubsub")),
+    allow(dead_code, reason = "nothing that is kept is built in")
+)]
 impl<K: PartialEq, T> Shelf<K, T> {
     /// The one made of these inputs, or a new one.
     ///

@@ -16,6 +16,7 @@
 mod environment;
 mod formats;
 mod kept;
+mod registry;
 mod signers;
 mod stores;
 
@@ -29,6 +30,7 @@ use chains_tekton::Run;
 pub use environment::Environment;
 pub use formats::Formats;
 pub use kept::Kept;
+pub use registry::Registry;
 pub use signers::{BuildSigner, SIGNERS};
 pub use stores::{BuildStore, STORES};
 
@@ -38,8 +40,10 @@ pub use stores::{BuildStore, STORES};
 #[must_use]
 pub fn not_built_in(config: &Config) -> Vec<String> {
     let stores = config.storages_in_use();
+    // The configuration knows none of those that a program brings along unless it was told.
+    let stores = stores.iter().filter(|name| !matches!(name, StorageName::Extra(_)));
     let stores =
-        stores.iter().map(|name| name.as_str()).filter(|name| find(STORES, "store", name).is_err());
+        stores.map(|name| name.as_str()).filter(|name| find(STORES, "store", name).is_err());
     let signers = config.signers_in_use();
     let signers = signers
         .iter()
@@ -116,7 +120,10 @@ impl Builder<'_> {
         if let Some(built) = self.stores.iter().find(|store| store.name() == name) {
             return Ok(Arc::clone(built));
         }
-        let build = find(STORES, "store", name)?;
+        let build = match find(STORES, "store", name) {
+            Ok(build) => build,
+            Err(error) => self.environment.registry.store(name).ok_or(error)?,
+        };
         let store = build(self.config, self.environment)?;
         let resilient = Arc::new(Resilient::new(store, self.environment.policy));
         let store: Arc<dyn Store> = match &self.environment.meter {

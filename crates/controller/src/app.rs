@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chains_backends::Environment;
+use chains_backends::{Environment, Registry};
 use chains_cluster::{Connection, Throttle};
 use chains_engine::Policy;
 use tokio::task::{JoinHandle, JoinSet};
@@ -40,13 +40,13 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// Where it cannot start at all: the address cannot be listened on, there is no kubeconfig and no cluster around. A
 /// faulty configuration, a missing key, an API server that does not answer are waited for, and told.
-pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args, registry: Registry) -> anyhow::Result<()> {
     let logs = Arc::new(logs::start(args.log_format)?);
     let health = Health::new();
     let metrics = Metrics::new();
     let server = Server::start(args.listen, health.clone(), metrics.clone()).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %server.address(), "starting");
-    let stopped = controller(&args, &logs, &health, &metrics).await;
+    let stopped = controller(&args, registry, &logs, &health, &metrics).await;
     if let Err(error) = &stopped {
         tracing::error!(error = format!("{error:#}"), "cannot go on");
     }
@@ -59,6 +59,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
 async fn controller(
     args: &Args,
+    registry: Registry,
     logs: &Arc<Logs>,
     health: &Health,
     metrics: &Metrics,
@@ -73,7 +74,7 @@ async fn controller(
     // It follows as long as there is somebody to follow for: until the process ends.
     let (settings, filters, mut following) = settings::start(
         client.clone(),
-        settings_options(args, logs, &client, (health, metrics)),
+        settings_options(args, registry, logs, &client, (health, metrics)),
         events.clone(),
         health,
         std::future::pending(),
@@ -158,6 +159,7 @@ fn connection(args: &Args) -> Connection {
 
 fn settings_options(
     args: &Args,
+    registry: Registry,
     logs: &Arc<Logs>,
     client: &kube::Client,
     (health, metrics): (&Health, &Metrics),
@@ -170,6 +172,7 @@ fn settings_options(
         ca_files: args.ca_file.clone(),
         policy: POLICY,
         meter: Some(Backends::new(metrics.clone(), health.part("backends"))),
+        registry,
         ..Environment::anonymous()
     };
     let logs = Arc::downgrade(logs);

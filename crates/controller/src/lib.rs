@@ -24,14 +24,23 @@ mod watching;
 mod work;
 
 use args::Args;
+use chains_backends::Registry;
 
 /// Runs the controller until the process is told to stop by SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Where it cannot start at all; the log has told why.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    run_with(args, Registry::default())
+}
+
+/// As [`run`], with stores that the program brings along.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(args: Args, registry: Registry) -> anyhow::Result<()> {
     // Fails only where another part of the process chose a provider before, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(app::run(args))
+    runtime.block_on(app::run(args, registry))
 }

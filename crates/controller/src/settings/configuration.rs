@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chains_backends::Environment;
+use chains_backends::{Environment, Registry};
 use chains_config::{Config, Layers, Origin, SignerName};
 use chains_core::{Error, Result};
 use chains_engine::Engine;
@@ -16,10 +16,11 @@ const LONGEST: usize = 16 * 1024;
 ///
 /// # Errors
 /// All faults of it, in one line that holds no secret.
-pub(super) fn read(map: &ConfigMap) -> Result<Config, String> {
+pub(super) fn read(map: &ConfigMap, registry: &Registry) -> Result<Config, String> {
     let data = map.data.iter().flatten().map(|(key, text)| (key.clone(), text.clone()));
     let binary = map.binary_data.iter().flatten().map(|(key, _)| key);
-    let layers = Layers::new().pairs(Origin::File, data).binary(binary);
+    let layers = Layers::new().extra_stores(registry.sections());
+    let layers = layers.pairs(Origin::File, data).binary(binary);
     layers.resolve().map_err(|faults| shorten(faults.to_string()))
 }
 
@@ -113,10 +114,15 @@ mod tests {
         ConfigMap { data: Some(data.collect()), ..ConfigMap::default() }
     }
 
+    fn read_plain(map: &ConfigMap) -> Result<Config, String> {
+        read(map, &Registry::default())
+    }
+
     #[track_caller]
     fn check_read(data: &[(&str, &str)], expect: Result<(), &str>) {
         let environment = Environment::anonymous();
-        let read = read(&map(data)).and_then(|config| check(&config, &environment));
+        let read =
+            read(&map(data), &environment.registry).and_then(|config| check(&config, &environment));
         assert_eq!(read, expect.map_err(str::to_owned), "{data:?}");
     }
 
@@ -131,15 +137,15 @@ mod tests {
             &[("artifacts.oci.signer", "pgp"), ("artifacts.taskrun.fromat", "x")],
             Err(&format!("{unknown}; {value}")),
         );
-        let Err(told) = read(&map(&[("storage.docdb.mongo-server-url", "sesame")])) else {
+        let Err(told) = read_plain(&map(&[("storage.docdb.mongo-server-url", "sesame")])) else {
             panic!("it is taken");
         };
         assert!(!told.contains("sesame"), "{told}");
-        assert!(read(&ConfigMap::default()).is_ok());
+        assert!(read_plain(&ConfigMap::default()).is_ok());
         let binary = BTreeMap::from([("builder.id".to_owned(), ByteString(Vec::new()))]);
         let binary = ConfigMap { binary_data: Some(binary), ..ConfigMap::default() };
         let told = "`builder.id`: is in binaryData, which is not read: put it into data";
-        assert_eq!(read(&binary).expect_err("it is taken"), told);
+        assert_eq!(read_plain(&binary).expect_err("it is taken"), told);
     }
 
     #[test]
@@ -157,14 +163,14 @@ mod tests {
     fn faults_without_end_are_cut() {
         let keys: Vec<String> = (0..2000).map(|number| format!("unknown.{number}")).collect();
         let data: Vec<_> = keys.iter().map(|key| (key.as_str(), "x")).collect();
-        let told = read(&map(&data)).expect_err("it is taken");
+        let told = read_plain(&map(&data)).expect_err("it is taken");
         assert!(told.len() <= LONGEST + 3 && told.ends_with('…'), "{}", told.len());
     }
 
     #[test]
     fn a_key_is_needed_where_something_is_signed_with_it() {
         let check = |data: &[(&str, &str)], expect: bool| {
-            assert_eq!(needs_key(&read(&map(data)).expect("good")), expect, "{data:?}");
+            assert_eq!(needs_key(&read_plain(&map(data)).expect("good")), expect, "{data:?}");
         };
         check(&[], true);
         check(&[("artifacts.taskrun.storage", ""), ("artifacts.pipelinerun.storage", "")], true);
@@ -186,7 +192,7 @@ mod tests {
     #[test]
     fn engines_are_kept_where_nothing_of_theirs_changed() {
         let check = |data: &[(&str, &str)], expect: bool| {
-            let changed = read(&map(data)).expect("good");
+            let changed = read_plain(&map(data)).expect("good");
             assert_eq!(same_engine(&Config::default(), &changed), expect, "{data:?}");
         };
         check(&[], true);

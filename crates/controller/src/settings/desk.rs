@@ -101,12 +101,13 @@ impl Desk {
     fn read(&mut self, map: &ConfigMap) {
         self.configuration_news.seen(map);
         self.key_news.about(map);
-        let read = configuration::read(map).and_then(|config| {
-            if self.accepted.as_ref() != Some(&config) {
-                configuration::check(&config, &self.options.environment)?;
-            }
-            Ok(config)
-        });
+        let read =
+            configuration::read(map, &self.options.environment.registry).and_then(|config| {
+                if self.accepted.as_ref() != Some(&config) {
+                    configuration::check(&config, &self.options.environment)?;
+                }
+                Ok(config)
+            });
         match read {
             Ok(config) => {
                 self.configuration_news.accepted();
