@@ -19,6 +19,8 @@ mod kms_openbao;
 mod kms_openbao_failures;
 mod kms_secrets;
 mod peers;
+mod store_docdb;
+mod store_docdb_runs;
 mod store_pubsub;
 mod subjects;
 mod tampering;
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
         controller_credentials::cases(),
         controller_rights::cases(),
         controller_servers::cases(),
+        store_docdb::cases(),
+        store_docdb_runs::cases(),
         store_pubsub::cases(),
     ];
     chains_e2e::runner::run(cases.into_iter().flatten().collect())

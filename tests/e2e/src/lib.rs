@@ -14,6 +14,7 @@
 pub mod chains;
 pub mod cluster;
 pub mod controller;
+pub mod docdb;
 pub mod http;
 pub mod install;
 pub mod kms;

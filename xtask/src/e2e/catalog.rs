@@ -181,6 +181,42 @@ const PEERS: &[Peer] = &[
         program: "jars/kafka-tools-4.3.1.jar",
         check: &[],
     },
+    Peer {
+        name: "secantusdb",
+        recipe: Recipe::Pip { packages: &["secantusdb==0.7.0b3"] },
+        program: "bin/secantusd-py",
+        check: &[],
+    },
+    Peer {
+        name: "ferretdb",
+        recipe: Recipe::GoModule { folder: "ferretdb", package: ".", ldflags: "" },
+        program: "ferretdb",
+        check: &[],
+    },
+    Peer {
+        name: "pymongo",
+        recipe: Recipe::Pip { packages: &["pymongo==4.20.1"] },
+        program: "pymongo/__init__.py",
+        check: &[],
+    },
+    Peer {
+        name: "dynamodb-local",
+        recipe: Recipe::Maven {
+            group: "com.amazonaws",
+            artifact: "DynamoDBLocal",
+            version: "2.6.1",
+        },
+        program: "jars/DynamoDBLocal-2.6.1.jar",
+        check: &[],
+    },
+    Peer {
+        name: "firestore-emulator",
+        recipe: Recipe::CloudSdk {
+            file: "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar",
+        },
+        program: "cloud-firestore-emulator.jar",
+        check: &[],
+    },
 ];
 
 /// The peer of this name.

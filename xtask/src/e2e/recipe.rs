@@ -30,14 +30,16 @@ pub(crate) enum Recipe {
     Maven { group: &'static str, artifact: &'static str, version: &'static str },
     /// Packages of Node with their versions, in the folder's `node_modules`; commands in its `.bin`.
     Npm { packages: &'static [&'static str] },
+    /// A file of Google's cloud SDK, which this machine has or has not: nothing installs it. A link to it.
+    CloudSdk { file: &'static str },
 }
 
 impl Recipe {
     /// Tells versions of the same peer apart, for the name of its folder.
     pub(crate) fn version(&self) -> Result<Option<String>> {
         match self {
-            // The name of the peer has the major version, and the suite has only one.
-            Self::Deb { .. } => Ok(None),
+            // The name of the peer has the major version, and the suite has only one. What the SDK has, it has.
+            Self::Deb { .. } | Self::CloudSdk { .. } => Ok(None),
             Self::GoInstall { version, .. } => Ok(Some((*version).to_owned())),
             Self::GoModule { folder, ldflags, .. } => {
                 fingerprint(&Path::new(FOLDER).join(folder), ldflags).map(Some)
@@ -60,6 +62,7 @@ impl Recipe {
             Self::Pip { packages } => format!("{} of Python", packages.join(", ")),
             Self::Maven { group, artifact, version } => format!("{group}:{artifact}:{version}"),
             Self::Npm { packages } => format!("{} of Node", packages.join(", ")),
+            Self::CloudSdk { file } => format!("{file} of google-cloud-sdk"),
         }
     }
 
@@ -89,6 +92,11 @@ impl Recipe {
             Self::Pip { packages } => pip(folder, packages),
             Self::Maven { .. } => maven(folder),
             Self::Npm { packages } => npm(folder, packages),
+            Self::CloudSdk { file } => {
+                let mut command = Command::new("sh");
+                command.args(["-c", LINK, "sh", file]).arg(folder);
+                command
+            }
         }
     }
 
@@ -122,6 +130,14 @@ fn unpacked(folder: &Path, package: &str) -> Result<String> {
 
 /// Without symbols: nobody debugs a peer, and a third of the file is gone.
 const LDFLAGS: &str = "-s -w";
+
+/// Links a file of the SDK that the command `gcloud` belongs to.
+const LINK: &str = r#"
+    gcloud=$(command -v gcloud) || { echo "this machine has no google-cloud-sdk (the command gcloud)" >&2; exit 1; }
+    file=$(dirname "$(dirname "$(readlink -f "$gcloud")")")/$1
+    [ -f "$file" ] || { echo "google-cloud-sdk has no $1: gcloud components install adds it" >&2; exit 1; }
+    ln -s "$file" "$2/"
+"#;
 
 /// The file that tells Maven what to fetch.
 const PROJECT: &str = "pom.xml";
