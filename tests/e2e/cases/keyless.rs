@@ -18,9 +18,6 @@ use chains_e2e::{
     tekton::Namespace,
 };
 
-/// How a run comes to be signed.
-type Sign = fn(&Demo<'_>) -> Result<Identity>;
-
 /// An instance, a registry, an image, and where signatures are to be kept.
 struct Demo<'a> {
     scene: &'a Scene<'a>,
@@ -42,13 +39,11 @@ pub(crate) fn cases() -> Vec<Case> {
         for (log, parts) in logs.iter().copied() {
             let needs = [&parts.needs()[..], &[CRANE, REFERRERS, VERIFY, version.peer()]].concat();
             let name = format!("keyless::{verifier}_verifies_a_command_with_{log}");
-            cases.push(case(name, &needs, move |scene| {
-                Demo::set(scene, parts, layout)?.show(version, by_command)
-            }));
+            cases.push(case(name, &needs, move |scene| by_command(scene, parts, layout, version)));
             let needs = [&needs[..], &controller::NEEDS].concat();
             let name = format!("keyless::{verifier}_verifies_a_controller_with_{log}");
             cases.push(case(name, &needs, move |scene| {
-                Demo::set(scene, parts, layout)?.show(version, by_controller)
+                by_controller(scene, parts, layout, version)
             }));
         }
     }
@@ -56,23 +51,32 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// `chains sign`, with the token of somebody who has an email address.
-fn by_command(demo: &Demo<'_>) -> Result<Identity> {
+fn by_command(
+    scene: &Scene<'_>,
+    parts: Parts,
+    layout: &'static str,
+    version: Version,
+) -> Result<()> {
+    let demo = Demo::set(scene, Sigstore::start(scene, parts)?, layout)?;
     let (who, token) = demo.sigstore.somebody("alice")?;
     let settings = demo.settings(&who.issuer, &token)?;
     let run = runs::kaniko("build", &demo.image.name(), &demo.image.digest);
-    Chains::new(demo.scene).at(&demo.registry).sign_by("oci", &settings, &run)?.ok()?;
-    Ok(who)
+    Chains::new(scene).at(&demo.registry).sign_by("oci", &settings, &run)?.ok()?;
+    demo.show(version, &who)
 }
 
-/// The controller, with the token of its service account, as a kubelet projects it.
-fn by_controller(demo: &Demo<'_>) -> Result<Identity> {
-    let scene = demo.scene;
-    let issuer = &demo.sigstore.issuer;
-    let who =
-        Identity { name: account_identity(NAMESPACE, ACCOUNT), issuer: issuer.accounts_url() };
-    let token = scene.write("token", issuer.account(NAMESPACE, ACCOUNT, AUDIENCE)?)?;
+/// The controller, with the token of its service account: the API server's own, as a kubelet projects it.
+fn by_controller(
+    scene: &Scene<'_>,
+    parts: Parts,
+    layout: &'static str,
+    version: Version,
+) -> Result<()> {
     let cluster = cluster::borrow(scene)?;
     let install = Install::apply(scene, &cluster)?;
+    let demo = Demo::set(scene, Sigstore::start_for_cluster(scene, parts, &cluster)?, layout)?;
+    let who = Identity { name: account_identity(NAMESPACE, ACCOUNT), issuer: cluster.issuer() };
+    let token = scene.write("token", cluster.token_for(AUDIENCE, NAMESPACE, ACCOUNT)?)?;
     let mut settings = demo.settings(&who.issuer, &token)?;
     settings.push(("artifacts.taskrun.storage", "oci".to_owned()));
     let settings: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
@@ -88,12 +92,11 @@ fn by_controller(demo: &Demo<'_>) -> Result<Identity> {
     ensure!(seen.is_signed(), "{seen:#?}");
     let told = seen.chains("transparency").unwrap_or_default();
     ensure!(told.contains(&demo.sigstore.log.url()), "no entry of the log is told: {seen:#?}");
-    Ok(who)
+    demo.show(version, &who)
 }
 
 impl<'a> Demo<'a> {
-    fn set(scene: &'a Scene<'a>, parts: Parts, layout: &'static str) -> Result<Self> {
-        let sigstore = Sigstore::start(scene, parts)?;
+    fn set(scene: &'a Scene<'a>, sigstore: Sigstore<'a>, layout: &'static str) -> Result<Self> {
         let registry = Registry::referrers(scene)?;
         let image = registry.push(scene, &Access::default(), "kaniko-chains", "latest")?;
         Ok(Self { scene, sigstore, registry, image, layout })
@@ -104,16 +107,16 @@ impl<'a> Demo<'a> {
         Ok(settings::with(settings, "storage.oci.encoding-format", self.layout))
     }
 
-    fn show(&self, version: Version, sign: Sign) -> Result<()> {
+    /// What verifiers say, who know nothing of Chains, and what Chains says.
+    fn show(&self, version: Version, who: &Identity) -> Result<()> {
         let image = self.image.by_digest();
-        let who = sign(self)?;
         let mallory = Identity { name: "mallory@example.test".to_owned(), ..who.clone() };
         let elsewhere = Identity { issuer: "http://127.0.0.1:1".to_owned(), ..who.clone() };
         let cosign = Cosign::new(self.scene, version);
         let cosign = Keyless::new(&cosign, &self.sigstore)?;
         let kind = "slsaprovenance";
-        cosign.verify(&who, &image)?.ok()?;
-        cosign.verify_attestation(&who, kind, &image)?.ok()?;
+        cosign.verify(who, &image)?.ok()?;
+        cosign.verify_attestation(who, kind, &image)?.ok()?;
         for other in [&mallory, &elsewhere] {
             cosign.verify(other, &image)?.refused()?;
             cosign.verify_attestation(other, kind, &image)?.refused()?;
@@ -121,12 +124,12 @@ impl<'a> Demo<'a> {
 
         let root = self.sigstore.trusted_root_file()?;
         for bundle in bundles::of(&self.image)? {
-            bundles::verify(self.scene, &bundle, &root, &who)?.ok()?;
+            bundles::verify(self.scene, &bundle, &root, who)?.ok()?;
             bundles::verify(self.scene, &bundle, &root, &mallory)?.refused()?;
         }
 
         let chains = Chains::new(self.scene).at(&self.registry);
-        chains.verify_identity(&who, &root, &image).ok()?;
+        chains.verify_identity(who, &root, &image).ok()?;
         chains.verify_identity(&mallory, &root, &image).refused()?;
         chains.verify_identity(&elsewhere, &root, &image).refused()?;
 

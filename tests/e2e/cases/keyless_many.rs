@@ -82,13 +82,11 @@ fn annotated(folder: &std::path::Path) -> Result<Vec<Value>> {
 
 /// One controller after the other, and then two at once.
 fn by_controllers(scene: &Scene<'_>, parts: Parts) -> Result<()> {
-    let sigstore = Sigstore::start(scene, parts)?;
-    let issuer = &sigstore.issuer;
-    let who =
-        Identity { name: account_identity(NAMESPACE, ACCOUNT), issuer: issuer.accounts_url() };
-    let token = scene.write("token", issuer.account(NAMESPACE, ACCOUNT, AUDIENCE)?)?;
     let cluster = cluster::borrow(scene)?;
     let install = Install::apply(scene, &cluster)?;
+    let sigstore = Sigstore::start_for_cluster(scene, parts, &cluster)?;
+    let who = Identity { name: account_identity(NAMESPACE, ACCOUNT), issuer: cluster.issuer() };
+    let token = scene.write("token", cluster.token_for(AUDIENCE, NAMESPACE, ACCOUNT)?)?;
     let mut settings = sigstore.keyless_settings(&who.issuer, &token)?;
     settings.push(("artifacts.taskrun.storage", "tekton".to_owned()));
     settings.push(("artifacts.oci.storage", String::new()));

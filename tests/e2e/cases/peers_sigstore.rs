@@ -1,14 +1,17 @@
 //! The servers of Sigstore prove themselves: cosign signs and verifies with them, without Chains.
 
 use chains_e2e::{
-    Case, Result, Scene, case, ensure,
+    Case, Result, Scene, case,
+    cluster::{self, CLUSTER},
+    ensure,
     registry::{Access, CRANE, REFERRERS, Registry},
     sigstore::{
         Cosign, Identity, Keyless, Parts, Sigstore, Version,
         bundles::{self, VERIFY},
-        issuer::AUDIENCE,
+        issuer::{AUDIENCE, account_identity},
     },
 };
+use serde_json::json;
 
 /// The least that cosign takes for SLSA v0.2.
 const PREDICATE: &str =
@@ -29,7 +32,29 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = all.into_iter().map(case_of).collect();
     let needs = [&Parts::V2.needs()[..], &[CRANE, REFERRERS, Version::V3.peer()]].concat();
     cases.push(case("peers::sigstore_cosign_3_and_tuf", &needs, by_tuf));
+    let needs = [&needs[..], &CLUSTER].concat();
+    cases.push(case("peers::sigstore_cosign_3_in_a_cluster", &needs, in_cluster));
     cases
+}
+
+/// cosign has the token of a service account, whose keys Fulcio learns from the API server.
+fn in_cluster(scene: &Scene<'_>) -> Result<()> {
+    let cluster = cluster::borrow(scene)?;
+    let sigstore = Sigstore::start_for_cluster(scene, Parts::V2, &cluster)?;
+    let account = json!({ "metadata": { "name": "builder", "namespace": "default" } });
+    cluster.api().create("/api/v1/namespaces/default/serviceaccounts", &account)?;
+    let token = cluster.token_for(AUDIENCE, "default", "builder")?;
+    let builder =
+        Identity { name: account_identity("default", "builder"), issuer: cluster.issuer() };
+    let other = Identity { name: account_identity("default", "other"), ..builder.clone() };
+    let registry = Registry::referrers(scene)?;
+    let image = registry.push(scene, &Access::default(), "app", "v1")?.by_digest();
+    let cosign = Cosign::new(scene, Version::V3);
+    let cosign = Keyless::new(&cosign, &sigstore)?;
+    cosign.sign(&token, &image)?.ok()?;
+    cosign.verify(&builder, &image)?.ok()?;
+    cosign.verify(&other, &image)?.refused()?;
+    Ok(())
 }
 
 /// cosign learns everything from the repository.

@@ -105,13 +105,11 @@ fn command(scene: &Scene<'_>, parts: Parts, away: Away) -> Result<()> {
 
 /// The controller keeps runs until all are back.
 fn runs_wait(scene: &Scene<'_>, parts: Parts, away: Away) -> Result<()> {
-    let sigstore = Sigstore::start(scene, parts)?;
-    let issuer = &sigstore.issuer;
-    let who =
-        Identity { name: account_identity(NAMESPACE, ACCOUNT), issuer: issuer.accounts_url() };
-    let token = scene.write("token", issuer.account(NAMESPACE, ACCOUNT, AUDIENCE)?)?;
     let cluster = cluster::borrow(scene)?;
     let install = Install::apply(scene, &cluster)?;
+    let sigstore = Sigstore::start_for_cluster(scene, parts, &cluster)?;
+    let who = Identity { name: account_identity(NAMESPACE, ACCOUNT), issuer: cluster.issuer() };
+    let token = scene.write("token", cluster.token_for(AUDIENCE, NAMESPACE, ACCOUNT)?)?;
     let settings = sigstore.keyless_settings(&who.issuer, &token)?;
     let _controller = begin(scene, &install, settings, &[("artifacts.taskrun.storage", "tekton")])?;
     let namespace = Namespace::new(&cluster, "ci")?;

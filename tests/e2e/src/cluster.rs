@@ -147,10 +147,47 @@ impl Cluster {
     /// # Errors
     /// If there is no such account.
     pub fn token_of(&self, namespace: &str, account: &str) -> Result<String> {
+        self.token_for(&self.issuer(), namespace, account)
+    }
+
+    /// A token of a service account for somebody else, as a kubelet projects it into a pod that wants it.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn token_for(&self, audience: &str, namespace: &str, account: &str) -> Result<String> {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
-        let request = json!({ "spec": { "audiences": [], "expirationSeconds": 7200 } });
+        let request = json!({ "spec": { "audiences": [audience], "expirationSeconds": 7200 } });
         let answer = self.api.create(&path, &request)?;
         answer["status"]["token"].as_str().map(str::to_owned).context("no token in the answer")
+    }
+
+    /// The issuer of service accounts' tokens, as their claims have it.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Lets anybody read by which keys tokens are to be checked.
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub fn show_issuer(&self) -> Result<()> {
+        let group = "rbac.authorization.k8s.io";
+        let binding = json!({
+            "metadata": { "name": "anybody-may-check-tokens" },
+            "roleRef": {
+                "apiGroup": group, "kind": "ClusterRole",
+                "name": "system:service-account-issuer-discovery",
+            },
+            "subjects": [{ "apiGroup": group, "kind": "Group", "name": "system:unauthenticated" }],
+        });
+        self.api.create(&format!("/apis/{group}/v1/clusterrolebindings"), &binding).map(drop)
+    }
+
+    /// The certificate of the authority that certifies the API server.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
     }
 
     /// The version of Tekton's API that is served, the newest.

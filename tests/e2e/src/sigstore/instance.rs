@@ -20,7 +20,7 @@ use super::{
     trust::{self, LogTrust},
     tuf::Mirror,
 };
-use crate::{http, scene::Scene, server::Server};
+use crate::{cluster::Cluster, http, scene::Scene, server::Server};
 
 /// One at a time: some of the servers have a port that is the same for all of their kind.
 static ONE: Mutex<()> = Mutex::new(());
@@ -104,6 +104,23 @@ impl<'s> Sigstore<'s> {
     /// # Errors
     /// If a server does not start.
     pub fn start(scene: &'s Scene<'s>, parts: Parts) -> Result<Self> {
+        Self::start_for(scene, parts, None)
+    }
+
+    /// Starts one whose Fulcio certifies service accounts of this cluster, too.
+    ///
+    /// # Errors
+    /// If a server does not start.
+    pub fn start_for_cluster(
+        scene: &'s Scene<'s>,
+        parts: Parts,
+        cluster: &Cluster,
+    ) -> Result<Self> {
+        cluster.show_issuer()?;
+        Self::start_for(scene, parts, Some(cluster))
+    }
+
+    fn start_for(scene: &'s Scene<'s>, parts: Parts, cluster: Option<&Cluster>) -> Result<Self> {
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let issuer = Issuer::start()?;
         let authority = CodeSigning::new(scene.folder())?;
@@ -117,7 +134,7 @@ impl<'s> Sigstore<'s> {
             _ => None,
         };
         let ct = ct_log.as_ref().map(|server| (server, ct_key.0.with_extension("pub")));
-        let fulcio_server = Fulcio::start(scene, &issuer, &authority, ct)?;
+        let fulcio_server = Fulcio::start(scene, &issuer, &authority, ct, cluster)?;
         let fulcio = Front::start(None)?;
         fulcio.put_before(fulcio_server.server.port());
         let timestamps = Front::start(None)?;

@@ -1,4 +1,4 @@
-//! An issuer of identity tokens, as Fulcio finds it: discovery, keys, and tokens for whomever a case likes.
+//! An issuer of identity tokens, as Fulcio finds it: discovery, keys, and tokens for whomever a case likes. (A cluster is another, by itself.)
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,12 +15,10 @@ use crate::http::{HttpServer, Request, Response};
 
 /// The audience that Fulcio wants.
 pub const AUDIENCE: &str = "sigstore";
-/// Below this path it is another issuer: of service accounts.
-const ACCOUNTS: &str = "/accounts";
 /// How long a token is good for, in seconds.
 const VALID: u64 = 600;
 
-/// The running issuer: of tokens with email addresses and, under another path, of service accounts.
+/// The running issuer.
 #[derive(Debug)]
 pub struct Issuer {
     server: HttpServer,
@@ -52,15 +50,9 @@ impl Issuer {
         format!("http://{}", self.server.host())
     }
 
-    /// The issuer of service accounts' tokens.
+    /// What Fulcio must be told, in YAML; `clusters` are issuers of service accounts' tokens.
     #[must_use]
-    pub fn accounts_url(&self) -> String {
-        format!("{}{ACCOUNTS}", self.url())
-    }
-
-    /// What Fulcio must be told, in YAML.
-    #[must_use]
-    pub fn fulcio_config(&self) -> String {
+    pub fn fulcio_config(&self, clusters: &[String]) -> String {
         let issuer = |url: String, kind: &str| {
             let about = json!({
                 "issuer-url": url, "client-id": AUDIENCE, "type": kind,
@@ -68,8 +60,9 @@ impl Issuer {
             });
             (url, about)
         };
-        let issuers = [issuer(self.url(), "email"), issuer(self.accounts_url(), "kubernetes")];
-        let issuers: serde_json::Map<_, _> = issuers.into_iter().collect();
+        let clusters = clusters.iter().map(|url| issuer(url.clone(), "kubernetes"));
+        let issuers: serde_json::Map<_, _> =
+            clusters.chain([issuer(self.url(), "email")]).collect();
         // What is JSON as a whole would be read as a format of old.
         format!("oidc-issuers: {}", Value::Object(issuers))
     }
@@ -81,22 +74,6 @@ impl Issuer {
     pub fn email(&self, address: &str, audience: &str) -> Result<String> {
         let claims = json!({ "sub": address, "email": address, "email_verified": true });
         self.token(&self.url(), audience, claims)
-    }
-
-    /// A token of a service account, as the kubelet puts it into a pod.
-    ///
-    /// # Errors
-    /// If it cannot be signed.
-    pub fn account(&self, namespace: &str, name: &str, audience: &str) -> Result<String> {
-        let claims = json!({
-            "sub": format!("system:serviceaccount:{namespace}:{name}"),
-            "kubernetes.io": {
-                "namespace": namespace,
-                "serviceaccount": { "name": name, "uid": "1" },
-                "pod": { "name": "pod", "uid": "2" },
-            },
-        });
-        self.token(&self.accounts_url(), audience, claims)
     }
 
     fn token(&self, issuer: &str, audience: &str, mut claims: Value) -> Result<String> {
@@ -126,8 +103,8 @@ fn answer(request: &Request, keys: &Value) -> Response {
     };
     let host = request.header("host").unwrap_or_default();
     match request.path.strip_suffix("/.well-known/openid-configuration") {
-        Some(issuer @ ("" | ACCOUNTS)) => json(&json!({
-            "issuer": format!("http://{host}{issuer}"),
+        Some("") => json(&json!({
+            "issuer": format!("http://{host}"),
             "jwks_uri": format!("http://{host}/keys"),
             "authorization_endpoint": format!("http://{host}/authorize"),
             "token_endpoint": format!("http://{host}/token"),

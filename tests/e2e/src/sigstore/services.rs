@@ -14,6 +14,7 @@ use rcgen::{KeyPair, PKCS_ED25519};
 
 use super::{authority::CodeSigning, front::Front, issuer::Issuer};
 use crate::{
+    cluster::Cluster,
     http,
     scene::Scene,
     server::{Server, free_port},
@@ -190,9 +191,11 @@ impl Fulcio {
         issuer: &Issuer,
         authority: &CodeSigning,
         ct_log: Option<(&Server, PathBuf)>,
+        cluster: Option<&Cluster>,
     ) -> Result<Self> {
         let program = scene.program(FULCIO)?;
-        let config = scene.write("fulcio.yaml", issuer.fulcio_config())?;
+        let clusters: Vec<String> = cluster.iter().map(|cluster| cluster.issuer()).collect();
+        let config = scene.write("fulcio.yaml", issuer.fulcio_config(&clusters))?;
         let metrics = std::cell::Cell::new(0);
         let command = |port: u16| {
             metrics.set(free_port()?);
@@ -209,6 +212,9 @@ impl Fulcio {
                 .arg(format!("--metrics-port={}", metrics.get()))
                 .arg(format!("--legacy-unix-domain-socket={}", scene.path("fulcio.sock").display()))
                 .env("HOME", scene.path("home"));
+            if let Some(cluster) = cluster {
+                command.env("SSL_CERT_FILE", cluster.authority());
+            }
             match &ct_log {
                 Some((log, key)) => command
                     .arg(format!("--ct-log-url=http://127.0.0.1:{}/{CT_PREFIX}", log.port()))
