@@ -92,6 +92,8 @@ const ALLOWED: &[Edges] = &[
     ("chains-conformance", &["chains-*"], &["chains-*"]),
     ("chains-e2e", &["chains-*"], &["chains-*"]),
     ("xtask", &["chains-config"], &[]),
+    // Stands for crates of others, which may know what they like of ours.
+    ("custom-backend", &["chains-*"], &[TESTKIT]),
 ];
 
 /// Crates that few may know, with those that may.
