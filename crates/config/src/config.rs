@@ -245,6 +245,8 @@ pub struct Grafeas {
     pub note_id: Option<String>,
     /// The human readable name in attestation notes.
     pub note_hint: String,
+    /// Address of another server than Google's.
+    pub endpoint: Option<ServiceUrl>,
 }
 
 /// Message queues.

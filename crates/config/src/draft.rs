@@ -50,6 +50,7 @@ pub(crate) struct Draft {
     pub(crate) grafeas_project: Option<String>,
     pub(crate) grafeas_note: Option<String>,
     pub(crate) grafeas_hint: String,
+    pub(crate) grafeas_endpoint: Option<ServiceUrl>,
     pub(crate) pubsub_provider: Option<PubSubKind>,
     pub(crate) pubsub_topic: Option<String>,
     pub(crate) kafka_servers: Vec<String>,
@@ -194,6 +195,7 @@ impl Draft {
         };
         let note_id = self.grafeas_note.take();
         let note_hint = std::mem::take(&mut self.grafeas_hint);
+        let endpoint = self.grafeas_endpoint.take();
         Storage {
             gcs: self.gcs_bucket.take().map(|bucket| Gcs { bucket }),
             s3: self.s3(),
@@ -208,6 +210,7 @@ impl Draft {
                 project_id,
                 note_id,
                 note_hint,
+                endpoint,
             }),
             pubsub: self.pubsub(),
             archivista: self.archivista_url.take().map(|url| Archivista { url }),

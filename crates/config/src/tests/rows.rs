@@ -66,6 +66,7 @@ fn first_good_value_changes_the_configuration() {
             "storage.azblob",
             "storage.s3",
             "storage.docdb.mongo",
+            "storage.grafeas.endpoint",
             "storage.grafeas.note",
             "storage.pubsub.kafka",
             "signers.kms.auth.spire.audience",

@@ -98,6 +98,7 @@ pub(super) const ROWS: &[Row] = &[
     ("storage.grafeas.projectid", &["my-project", "example.com:p"], &["projects/p", "a b"]),
     ("storage.grafeas.noteid", &["note_1", ""], &["a/b", "a b"]),
     ("storage.grafeas.notehint", LINES, NOT_LINES),
+    ("storage.grafeas.endpoint", URLS, NOT_URLS),
     ("storage.pubsub.provider", &["kafka", "inmemory"], &["Kafka", "pubsub", "nats"]),
     ("storage.pubsub.topic", &["chains", "a.b_c-d"], &["a/b", "a b"]),
     (
@@ -156,7 +157,7 @@ pub(super) const ROWS: &[Row] = &[
     ("signers.x509.fulcio.audience", LINES, NOT_LINES),
     (
         "signers.x509.fulcio.provider",
-        &["google", "spiffe", "github", "filesystem", ""],
+        &["google", "spiffe", "github", "filesystem", "buildkite", "environment", ""],
         &["aws", "google,github"],
     ),
     ("signers.x509.identity.token.file", PATHS, NOT_PATHS),

@@ -1,0 +1,191 @@
+//! The calls of the [API]: making a note, making an occurrence, listing occurrences.
+//!
+//! [API]: https://cloud.google.com/container-analysis/docs/reference/rest
+
+use chains_core::{Error, ErrorKind, Result, Secret};
+use reqwest::RequestBuilder;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::GrafeasOptions;
+use crate::address::Address;
+use crate::http::{Answer, Client, Credential};
+use crate::layout::{Found, Kind, Note, Occurrence};
+use crate::refusal::{Advice, Refusal};
+use crate::tokens::Tokens;
+
+const GOOGLE: &str = "googleapis.com";
+/// Another domain of the same services, as Google's libraries read it.
+const UNIVERSE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
+/// How many occurrences are asked for at once: each may hold a large statement twice.
+const PAGE: &str = "50";
+/// How many pages are read at most: a server that pages without end is not followed.
+const MOST_PAGES: usize = 1000;
+
+/// The server.
+#[derive(Debug)]
+pub(crate) struct Api {
+    project: String,
+    address: Address,
+    client: Client,
+    /// Where the server is Google's.
+    tokens: Option<Tokens>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Page {
+    occurrences: Vec<Found>,
+    next_page_token: String,
+}
+
+impl Api {
+    pub(crate) fn new(options: &GrafeasOptions) -> Result<Self> {
+        let domain = options.variables.get(UNIVERSE).unwrap_or_else(|| GOOGLE.to_owned());
+        let address = match &options.endpoint {
+            Some(endpoint) => Address::parse(endpoint)?,
+            None => Address::parse(&Secret::new(format!("https://containeranalysis.{domain}")))?,
+        };
+        let tokens = address.is_of(&domain)?.then(|| Tokens::new(options));
+        let client = Client::new(&options.limits, &options.ca_files)?;
+        Ok(Self { project: options.project.clone(), address, client, tokens })
+    }
+
+    /// Where the server is, without user and password.
+    pub(crate) const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Where something of this name is read.
+    pub(crate) fn location(&self, name: &str) -> String {
+        self.url(name.split('/')).into()
+    }
+
+    /// Makes a note where there is none.
+    ///
+    /// # Errors
+    /// Where there is none afterwards.
+    pub(crate) async fn note(&self, what: &str, note: &Note) -> Result<()> {
+        let what = format!("{what}: making the note {}", note.id);
+        let mut url = self.url(["projects", &self.project, "notes"]);
+        url.query_pairs_mut().append_pair("noteId", &note.id);
+        let (answer, credential) =
+            self.send(&what, self.client.post(url).body(note.body.to_string())).await?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        let refusal = Refusal::of(&answer);
+        // Who may only attach to notes may not make them: somebody else has made this one.
+        if refusal.already_exists() || (refusal.denied() && self.is_there(&what, note).await) {
+            return Ok(());
+        }
+        Err(self.fault(&what, &refusal, &credential))
+    }
+
+    async fn is_there(&self, what: &str, note: &Note) -> bool {
+        let url = self.url(["projects", &self.project, "notes", &note.id]);
+        let sent = self.send(what, self.client.get(url)).await;
+        sent.is_ok_and(|(answer, _)| answer.status.is_success())
+    }
+
+    /// Makes an occurrence, and tells its name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where its note is not there; everything else but success.
+    pub(crate) async fn create(&self, what: &str, occurrence: &Occurrence) -> Result<String> {
+        let url = self.url(["projects", &self.project, "occurrences"]);
+        let body = occurrence.body().to_string();
+        let (answer, credential) = self.send(what, self.client.post(url).body(body)).await?;
+        if answer.status.is_success() {
+            let made: Found = json(what, &answer)?;
+            return Ok(made.name);
+        }
+        Err(self.fault(what, &Refusal::of(&answer), &credential))
+    }
+
+    /// Every occurrence of this kind about this artifact, page by page.
+    ///
+    /// # Errors
+    /// Where the server refuses, or has more than anybody has.
+    pub(crate) async fn list(&self, what: &str, kind: Kind, resource: &str) -> Result<Vec<Found>> {
+        let filter = format!("kind=\"{}\" AND resourceUrl={}", kind.as_str(), quoted(resource));
+        let mut found = Vec::new();
+        let mut token = String::new();
+        for _ in 0..MOST_PAGES {
+            let mut url = self.url(["projects", &self.project, "occurrences"]);
+            url.query_pairs_mut().append_pair("filter", &filter).append_pair("pageSize", PAGE);
+            if !token.is_empty() {
+                url.query_pairs_mut().append_pair("pageToken", &token);
+            }
+            let (answer, credential) = self.send(what, self.client.get(url)).await?;
+            if !answer.status.is_success() {
+                return Err(self.fault(what, &Refusal::of(&answer), &credential));
+            }
+            let page: Page = json(what, &answer)?;
+            found.extend(page.occurrences);
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+            token = page.next_page_token;
+        }
+        let why =
+            format!("the server lists more than {MOST_PAGES} pages of occurrences of {resource}");
+        Err(Error::new(ErrorKind::TooLarge, what).with_source(why))
+    }
+
+    async fn send(&self, what: &str, request: RequestBuilder) -> Result<(Answer, Credential<'_>)> {
+        let credential = match (&self.tokens, self.address.login()) {
+            (Some(tokens), _) => {
+                Credential::Token(tokens.token().await.map_err(|e| e.context(what))?)
+            }
+            (None, Some(login)) => Credential::Login(login),
+            (None, None) => Credential::None,
+        };
+        let answer = self.client.send(what, request, &credential).await?;
+        Ok((answer, credential))
+    }
+
+    fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        let segments: Vec<_> = std::iter::once("v1").chain(segments).collect();
+        self.address.of(&segments)
+    }
+
+    fn fault(&self, what: &str, refusal: &Refusal, credential: &Credential<'_>) -> Error {
+        let advice = Advice { project: &self.project, is_google: self.tokens.is_some() };
+        refusal.error(what, credential.secret(), &advice)
+    }
+}
+
+fn json<T: DeserializeOwned>(what: &str, answer: &Answer) -> Result<T> {
+    serde_json::from_slice(&answer.body).map_err(|e| {
+        let why = format!(
+            "its answer is none of the Grafeas API v1 ({e}): see whether `storage.grafeas.endpoint` names a server of it"
+        );
+        Error::new(ErrorKind::Protocol, what).with_source(why)
+    })
+}
+
+/// A text as filters have it: whoever wrote a result must not write the filter.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_does_not_write_the_filter() {
+        assert_eq!(quoted("a@sha256:0"), "\"a@sha256:0\"");
+        assert_eq!(quoted(r#"a" OR kind="x\"#), r#""a\" OR kind=\"x\\""#);
+    }
+}

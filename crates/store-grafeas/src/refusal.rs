@@ -1,0 +1,221 @@
+//! What the server refuses for: Google's errors, and those of the gateway of a Grafeas server.
+
+use chains_core::{Error, ErrorKind, Secret};
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use crate::http::Answer;
+
+/// How much of an error is told, in characters.
+const MAX_TOLD: usize = 400;
+
+/// A refusal, read: its [code](https://grpc.io/docs/guides/status-codes/) and words.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    code: String,
+    message: String,
+}
+
+/// `{"error": {"status", "message"}}` of Google, `{"code", "message"}` of gateways.
+#[derive(Deserialize, Default)]
+struct Failure {
+    #[serde(default)]
+    error: Option<Told>,
+    #[serde(default)]
+    code: Option<usize>,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Deserialize, Default)]
+struct Told {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// In the order of their numbers.
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+impl Refusal {
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let failure: Failure = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let (code, message) = match failure.error {
+            Some(told) => (told.status, told.message),
+            None => {
+                let code =
+                    failure.code.and_then(|code| CODES.get(code)).copied().unwrap_or_default();
+                (code.to_owned(), failure.message)
+            }
+        };
+        Self { status: answer.status, code, message }
+    }
+
+    pub(crate) fn already_exists(&self) -> bool {
+        self.code == "ALREADY_EXISTS"
+    }
+
+    pub(crate) fn denied(&self) -> bool {
+        self.code == "PERMISSION_DENIED"
+    }
+
+    fn kind(&self) -> ErrorKind {
+        // A server over gRPC says so as if it had no room at the moment.
+        if self.message.contains("larger than max") {
+            return ErrorKind::TooLarge;
+        }
+        match self.code.as_str() {
+            "UNAUTHENTICATED" | "PERMISSION_DENIED" => ErrorKind::Unauthorized,
+            "NOT_FOUND" | "UNIMPLEMENTED" => ErrorKind::NotFound,
+            "ABORTED" | "ALREADY_EXISTS" => ErrorKind::Conflict,
+            "RESOURCE_EXHAUSTED" => ErrorKind::Throttled,
+            "DEADLINE_EXCEEDED" | "CANCELLED" => ErrorKind::Timeout,
+            "UNAVAILABLE" | "INTERNAL" | "UNKNOWN" => ErrorKind::Unavailable,
+            "FAILED_PRECONDITION" => ErrorKind::Configuration,
+            "INVALID_ARGUMENT" | "OUT_OF_RANGE" => ErrorKind::InvalidInput,
+            _ => kind(self.status),
+        }
+    }
+
+    /// The error; `rights` says what to do where it is about rights, `server` whose they are not.
+    pub(crate) fn error(&self, what: &str, secret: Option<&Secret>, advice: &Advice<'_>) -> Error {
+        let kind = self.kind();
+        let mut why = format!("it answered {}", self.status);
+        for more in [self.told(secret), advice.of(kind, &self.code)] {
+            if !more.is_empty() {
+                why.push_str(": ");
+                why.push_str(&more);
+            }
+        }
+        Error::new(kind, what).with_source(why)
+    }
+
+    /// Code and words in one line, without the secret: a server may well repeat what it was sent.
+    fn told(&self, secret: Option<&Secret>) -> String {
+        let text = match (self.code.is_empty(), self.message.is_empty()) {
+            (true, _) => self.message.clone(),
+            (_, true) => self.code.clone(),
+            _ => format!("{} ({})", self.code, self.message),
+        };
+        let text = match secret {
+            Some(secret) if !secret.is_empty() => text.replace(secret.expose(), "[redacted]"),
+            _ => text,
+        };
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
+    }
+}
+
+/// What a status says, where no code says more.
+fn kind(status: StatusCode) -> ErrorKind {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized,
+        StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED => {
+            ErrorKind::NotFound
+        }
+        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ErrorKind::Timeout,
+        StatusCode::CONFLICT => ErrorKind::Conflict,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
+        StatusCode::TOO_MANY_REQUESTS => ErrorKind::Throttled,
+        status if status.is_server_error() => ErrorKind::Unavailable,
+        status if status.is_redirection() => ErrorKind::Configuration,
+        status if status.is_client_error() => ErrorKind::InvalidInput,
+        _ => ErrorKind::Protocol,
+    }
+}
+
+/// What to do about a refusal depends on whose server it is.
+#[derive(Debug)]
+pub(crate) struct Advice<'a> {
+    pub(crate) project: &'a str,
+    pub(crate) is_google: bool,
+}
+
+impl Advice<'_> {
+    fn of(&self, kind: ErrorKind, code: &str) -> String {
+        let project = self.project;
+        match kind {
+            ErrorKind::Unauthorized if self.is_google && code == "PERMISSION_DENIED" => format!(
+                "grant the roles `roles/containeranalysis.notes.editor` and \
+                 `roles/containeranalysis.occurrences.editor` on the project {project}; for notes that are there, \
+                 `roles/containeranalysis.notes.attacher` is enough in place of the first"
+            ),
+            ErrorKind::Unauthorized if self.is_google => "check the credentials".to_owned(),
+            ErrorKind::Unauthorized => format!(
+                "let Chains make notes and occurrences in the project {project} there, list them and attach to the \
+                 notes; a user and password go into `storage.grafeas.endpoint`, as https://USER:PASSWORD@HOST"
+            ),
+            ErrorKind::NotFound | ErrorKind::Configuration => format!(
+                "see whether the project {project} is there, and whether `storage.grafeas.endpoint` names a server of \
+                 the Grafeas API v1"
+            ),
+            ErrorKind::TooLarge => "keep records of such runs in another store".to_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, body: &str, kind: ErrorKind, part: &str) {
+        let status = StatusCode::from_u16(status).unwrap();
+        let refusal = Refusal::of(&Answer { status, body: body.to_owned().into() });
+        for is_google in [true, false] {
+            let secret = Secret::new("hunter2");
+            let error = refusal.error("x", Some(&secret), &Advice { project: "p", is_google });
+            let report = error.report();
+            assert_eq!(error.kind(), kind, "{report}");
+            assert!(!report.contains("hunter2"), "{report}");
+            if is_google {
+                assert!(report.contains(part), "{report}");
+            }
+        }
+    }
+
+    #[test]
+    fn errors_of_google_and_of_gateways_are_told_with_what_to_do() {
+        let denied =
+            r#"{"error":{"code":403,"status":"PERMISSION_DENIED","message":"no hunter2"}}"#;
+        check(403, denied, ErrorKind::Unauthorized, "`roles/containeranalysis.notes.editor`");
+        check(403, denied, ErrorKind::Unauthorized, "no [redacted]");
+        check(403, r#"{"code":7,"message":"denied"}"#, ErrorKind::Unauthorized, "on the project p");
+        check(401, "", ErrorKind::Unauthorized, "check the credentials");
+        check(404, r#"{"code":5,"message":"Not Found"}"#, ErrorKind::NotFound, "API v1");
+        check(404, "404 page not found", ErrorKind::NotFound, "`storage.grafeas.endpoint`");
+        check(409, r#"{"code":10,"message":"x"}"#, ErrorKind::Conflict, "ABORTED (x)");
+        let large = r#"{"code":8,"message":"grpc: received message larger than max (9 vs. 4)"}"#;
+        check(429, large, ErrorKind::TooLarge, "another store");
+        check(429, r#"{"code":8,"message":"quota"}"#, ErrorKind::Throttled, "quota");
+        check(503, "<html>", ErrorKind::Unavailable, "503");
+        check(
+            400,
+            r#"{"code":3,"message":"occurrence is invalid"}"#,
+            ErrorKind::InvalidInput,
+            "invalid",
+        );
+        check(302, "", ErrorKind::Configuration, "302");
+        check(500, r#"{"code":99999,"message":[]}"#, ErrorKind::Unavailable, "500");
+    }
+}
