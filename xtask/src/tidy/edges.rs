@@ -90,7 +90,7 @@ const ALLOWED: &[Edges] = &[
     ),
     // Packages of tests and tasks: nothing knows them, so they may know everything.
     ("chains-conformance", &["chains-*"], &["chains-*"]),
-    ("chains-e2e", &["chains-*"], &["chains-*"]),
+    ("chains-e2e", &["chains-*", TESTKIT], &["chains-*"]),
     ("xtask", &["chains-config"], &[]),
     // Stands for crates of others, which may know what they like of ours.
     ("custom-backend", &["chains-*"], &[TESTKIT]),
