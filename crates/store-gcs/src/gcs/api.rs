@@ -8,7 +8,7 @@ use reqwest::{Method, Request, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
-use super::Tokens;
+use super::{Server, Tokens};
 use crate::fault::Refused;
 use crate::http::{Answer, Client};
 use crate::objects::{Creation, MAX_LISTED, Objects};
@@ -20,7 +20,7 @@ const MAX_PAGES: usize = 1 + MAX_LISTED / 1000;
 #[derive(Debug)]
 pub(super) struct Bucket {
     name: String,
-    base: Url,
+    server: Server,
     client: Client,
     /// `None` for emulators, which are shown no credentials.
     tokens: Option<Tokens>,
@@ -43,22 +43,22 @@ struct Listed {
 impl Bucket {
     pub(super) const fn new(
         name: String,
-        base: Url,
+        server: Server,
         client: Client,
         tokens: Option<Tokens>,
     ) -> Self {
-        Self { name, base, client, tokens }
+        Self { name, server, client, tokens }
     }
 
     /// `BASE/PATH/b/BUCKET/o[/OBJECT]?QUERY`
     fn address(&self, path: &[&str], object: Option<&str>, query: &[(&str, &str)]) -> Result<Url> {
-        let mut url = self.base.clone();
+        let mut url = self.server.base.clone();
         match url.path_segments_mut() {
             Ok(mut segments) => {
                 segments.clear().extend(path).extend(["b", &self.name, "o"]).extend(object);
             }
             Err(()) => {
-                return Err(Error::new(ErrorKind::Configuration, self.base.as_str())
+                return Err(Error::new(ErrorKind::Configuration, self.server.base.as_str())
                     .with_source("not an address of a server"));
             }
         }
@@ -110,7 +110,7 @@ impl Bucket {
 #[async_trait]
 impl Objects for Bucket {
     fn holds_to_preconditions(&self) -> bool {
-        self.tokens.is_some()
+        self.server.holds_to_preconditions
     }
 
     fn url(&self, name: &str) -> String {

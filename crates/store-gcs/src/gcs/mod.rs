@@ -11,7 +11,7 @@ mod tokens;
 use std::path::PathBuf;
 
 use chains_core::{Error, ErrorKind, Result};
-use url::Url;
+use url::{Host, Url};
 
 use crate::http::Client;
 use crate::{BucketStore, Limits, Variables};
@@ -21,6 +21,10 @@ use tokens::Tokens;
 
 /// Where emulators are, as Google's own clients read it: `HOST:PORT` or a URL.
 const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
+/// Another address of the service, such as one of Private Service Connect, as the `gcloud` command reads it.
+const OVERRIDE: &str = "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE";
+/// Another cloud that runs Google's services.
+const UNIVERSE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 
 /// Options of [`BucketStore::gcs`].
 #[derive(Debug, Clone)]
@@ -54,7 +58,7 @@ impl BucketStore {
     /// Credentials are those that Google's tools find: the file that `GOOGLE_APPLICATION_CREDENTIALS` names (keys of
     /// service accounts, workload identity federation, impersonation, users), the one that `gcloud auth
     /// application-default login` leaves, the metadata server of Google Cloud. With `STORAGE_EMULATOR_HOST` that server
-    /// is asked, and shown none.
+    /// is asked, and shown none; `CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE` is another address of the service itself.
     ///
     /// # Errors
     /// [`ErrorKind::Configuration`] where an option cannot be used.
@@ -68,35 +72,67 @@ impl BucketStore {
     /// ```
     pub fn gcs(options: GcsOptions) -> Result<Self> {
         let client = Client::new(&options.limits, &options.ca_files)?;
-        let emulator = options.variables.get(EMULATOR).map(|text| emulator(&text)).transpose()?;
-        let is_emulated = emulator.is_some();
-        let tokens = (!is_emulated).then(|| Tokens::new(&options));
-        let base = emulator.map_or_else(|| service(&options.variables), Ok)?;
-        let bucket = Bucket::new(options.bucket, base, client, tokens);
+        let server = Server::of(&options.variables)?;
+        let tokens = server.takes_credentials.then(|| Tokens::new(&options));
+        let bucket = Bucket::new(options.bucket, server, client, tokens);
         Ok(Self::new("gcs", "", Box::new(bucket)))
     }
 }
 
-fn service(variables: &Variables) -> Result<Url> {
-    let universe = variables.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN");
-    let universe = universe.as_deref().unwrap_or("googleapis.com");
-    Url::parse(&format!("https://storage.{universe}")).map_err(|e| {
-        Error::new(ErrorKind::Configuration, "reading GOOGLE_CLOUD_UNIVERSE_DOMAIN").with_source(e)
-    })
+/// Who is asked.
+#[derive(Debug)]
+struct Server {
+    base: Url,
+    takes_credentials: bool,
+    /// Whether it is Google's own.
+    holds_to_preconditions: bool,
 }
 
-fn emulator(text: &str) -> Result<Url> {
-    let what = format!("reading {EMULATOR}");
-    let failed = |why: String| Error::new(ErrorKind::Configuration, &what).with_source(why);
+impl Server {
+    fn of(variables: &Variables) -> Result<Self> {
+        if let Some(text) = variables.get(EMULATOR) {
+            let base = address(EMULATOR, &text)?;
+            return Ok(Self { base, takes_credentials: false, holds_to_preconditions: false });
+        }
+        if let Some(text) = variables.get(OVERRIDE) {
+            let base = address(OVERRIDE, &text)?;
+            if base.scheme() == "http" && !is_loopback(&base) {
+                let why = "a token would go over plain HTTP: it must be an https URL";
+                return Err(refused(OVERRIDE, why.to_owned()));
+            }
+            return Ok(Self { base, takes_credentials: true, holds_to_preconditions: false });
+        }
+        let universe = variables.get(UNIVERSE);
+        let universe = universe.as_deref().unwrap_or("googleapis.com");
+        let base = address(UNIVERSE, &format!("https://storage.{universe}"))?;
+        Ok(Self { base, takes_credentials: true, holds_to_preconditions: true })
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// Reads `HOST:PORT` or a URL.
+fn address(variable: &str, text: &str) -> Result<Url> {
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let mut url = Url::parse(&full).map_err(|e| failed(e.to_string()))?;
+    let mut url = Url::parse(&full).map_err(|e| refused(variable, e.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(failed(format!("{text:?} is neither HOST:PORT nor a URL")));
+        return Err(refused(variable, format!("{text:?} is neither HOST:PORT nor a URL")));
     }
     // Some have the path of the API in it.
     url.set_path("");
     url.set_query(None);
     Ok(url)
+}
+
+fn refused(variable: &str, why: String) -> Error {
+    Error::new(ErrorKind::Configuration, format!("reading {variable}")).with_source(why)
 }
 
 #[cfg(test)]
@@ -106,21 +142,36 @@ mod tests {
     #[test]
     fn emulators_are_hosts_or_urls() {
         let check = |text: &str, expect: &str| {
-            assert_eq!(emulator(text).unwrap().as_str(), expect, "{text}");
+            let server = Server::of(&Variables::of([(EMULATOR, text)])).unwrap();
+            assert_eq!(server.base.as_str(), expect, "{text}");
+            assert!(!server.takes_credentials && !server.holds_to_preconditions);
         };
         check("127.0.0.1:4443", "http://127.0.0.1:4443/");
         check("localhost:4443/", "http://localhost:4443/");
         check("https://gcs.test:4443/storage/v1/", "https://gcs.test:4443/");
         for bad in ["ftp://a", "http://", "a b", "http://:80"] {
-            assert_eq!(emulator(bad).unwrap_err().kind(), ErrorKind::Configuration, "{bad}");
+            let error = Server::of(&Variables::of([(EMULATOR, bad)])).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration, "{bad}");
         }
     }
 
     #[test]
+    fn tokens_go_over_tls() {
+        let of = |text: &str| Server::of(&Variables::of([(OVERRIDE, text)]));
+        let server = of("https://storage-a.p.example.com/storage/v1/").unwrap();
+        assert_eq!(server.base.as_str(), "https://storage-a.p.example.com/");
+        assert!(server.takes_credentials && !server.holds_to_preconditions);
+        assert!(of("http://127.0.0.1:80").unwrap().takes_credentials);
+        assert!(of("http://storage.example.com").unwrap_err().report().contains("plain HTTP"));
+    }
+
+    #[test]
     fn the_service_is_googles_or_the_one_of_the_universe() {
-        let of = |variables| service(&variables).map(String::from).unwrap();
-        assert_eq!(of(Variables::of::<&str, &str>([])), "https://storage.googleapis.com/");
-        let other = Variables::of([("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "apis.example.com")]);
-        assert_eq!(of(other), "https://storage.apis.example.com/");
+        let of = |variables| Server::of(&variables).unwrap();
+        let googles = of(Variables::of::<&str, &str>([]));
+        assert_eq!(googles.base.as_str(), "https://storage.googleapis.com/");
+        assert!(googles.takes_credentials && googles.holds_to_preconditions);
+        let other = of(Variables::of([(UNIVERSE, "apis.example.com")]));
+        assert_eq!(other.base.as_str(), "https://storage.apis.example.com/");
     }
 }
