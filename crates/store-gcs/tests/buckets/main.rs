@@ -1,6 +1,8 @@
 //! What the stores make of servers that refuse, break the rules, or do not answer: what no real one can be made to
 //! show. Everything else is shown by the end-to-end cases, against real ones.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod google;
 mod others;
 mod server;
