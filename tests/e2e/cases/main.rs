@@ -11,6 +11,7 @@ mod controller_rights;
 mod controller_runs;
 mod controller_servers;
 mod controller_takeover;
+mod custom_backend;
 mod kaniko;
 mod keys;
 mod kms_clouds;
@@ -19,19 +20,23 @@ mod kms_openbao;
 mod kms_openbao_failures;
 mod kms_secrets;
 mod peers;
+mod peers_sigstore;
+mod store_archivista;
 mod store_docdb;
 mod store_docdb_runs;
+mod store_gcs;
+mod store_grafeas;
 mod store_pubsub;
 mod subjects;
 mod tampering;
 mod thieves;
 
 use std::process::ExitCode;
-mod peers_sigstore;
 
 fn main() -> ExitCode {
     let cases = [
         peers::cases(),
+        peers_sigstore::cases(),
         kaniko::cases(),
         keys::cases(),
         kms_openbao::cases(),
@@ -43,7 +48,6 @@ fn main() -> ExitCode {
         concurrency::cases(),
         tampering::cases(),
         access::cases(),
-        peers_sigstore::cases(),
         thieves::cases(),
         controller_demo::cases(),
         controller_runs::cases(),
@@ -54,9 +58,13 @@ fn main() -> ExitCode {
         controller_credentials::cases(),
         controller_rights::cases(),
         controller_servers::cases(),
+        store_gcs::cases(),
         store_docdb::cases(),
         store_docdb_runs::cases(),
         store_pubsub::cases(),
+        store_archivista::cases(),
+        store_grafeas::cases(),
+        custom_backend::cases(),
     ];
     chains_e2e::runner::run(cases.into_iter().flatten().collect())
 }

@@ -11,14 +11,17 @@
     reason = "a test runner tells people what it does"
 )]
 
+pub mod archivista;
+pub mod buckets;
 pub mod chains;
 pub mod cluster;
 pub mod controller;
 pub mod docdb;
+pub mod grafeas;
 pub mod http;
 pub mod install;
-pub mod kms;
 pub mod kafka;
+pub mod kms;
 mod leash;
 pub mod peers;
 pub mod process;
@@ -28,6 +31,7 @@ pub mod runs;
 pub mod scene;
 pub mod server;
 pub mod sigstore;
+pub mod signatures;
 pub mod stage;
 pub mod tekton;
 pub mod tls;

