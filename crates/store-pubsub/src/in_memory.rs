@@ -150,6 +150,11 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_resumes_wherever_it_is_broken_off() {
+        store::resume_suite(Arc::new(InMemoryStore::new("chains")), store::signed_twice).await;
+    }
+
+    #[tokio::test]
     async fn it_keeps_the_last_messages_only() {
         let store = InMemoryStore::new("chains");
         for record in store::many(MOST + 1) {
