@@ -14,7 +14,7 @@ use chains_e2e::{
     controller::{Controller, NEEDS, Start},
     ensure,
     install::Install,
-    kms::{JwtIssuer, OPENBAO, OpenBao, Proxy},
+    kms::{JwtIssuer, OPENBAO, OpenBao, Proxy, busiest_second},
     registry::{Access, CRANE, Registry},
     runs,
     sigstore::{Cosign, Version},
@@ -42,6 +42,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let needs = [&NEEDS[..], &[OPENBAO]].concat();
     cases.push(case("kms_controller::many_runs_one_login", &needs, many));
     cases.push(case("kms_controller::slow_service", &needs, slow));
+    cases.push(case("kms_controller::malformed_reference", &needs, malformed));
     cases.push(case("kms_controller::rotated_restarted_and_mended", &needs, broken));
     cases
 }
@@ -180,9 +181,10 @@ fn many(scene: &Scene<'_>) -> Result<()> {
     let fetches = keys.iter().filter(|one| one.operation == "read").count();
     let connections = audit.iter().map(|one| one.port).collect::<BTreeSet<_>>().len();
     scene.note(format!(
-        "{count} runs in {took:.1?}: {:.0} a second; {} signatures, {connections} connections, {logins} logins, \
-         {fetches} fetches of the public key",
+        "{count} runs in {took:.1?}: {:.0} a second, {} in the busiest; {} signatures, {connections} connections, \
+         {logins} logins, {fetches} fetches of the public key",
         count as f64 / took.as_secs_f64(),
+        busiest_second(&audit),
         audit.len(),
     ));
     ensure!(audit.iter().all(|one| one.error.is_empty()), "some were refused");
@@ -195,8 +197,9 @@ fn many(scene: &Scene<'_>) -> Result<()> {
 
 /// Where a signature takes 200 ms, so many are asked for at once that hundreds come out in a second.
 fn slow(scene: &Scene<'_>) -> Result<()> {
-    const AT_ONCE: usize = 60;
-    let count = count()?.max(600);
+    // What the optimised build of a quiet machine comes to is several times as much.
+    const AT_ONCE: usize = 25;
+    let count = count()?.max(800);
     let bao = OpenBao::start(scene)?;
     bao.create_key("key", "ecdsa-p256")?;
     let proxy = Proxy::start(bao.host(), SLOW)?;
@@ -207,13 +210,41 @@ fn slow(scene: &Scene<'_>) -> Result<()> {
     let (_controller, took) = backlog(&stage, count)?;
     let (most, connections) = (proxy.most_under_way(), proxy.connections());
     scene.note(format!(
-        "{count} runs in {took:.1?} at {SLOW:?} a signature: {:.0} a second on average, {most} at once in the end, \
-         {connections} connections",
+        "{count} runs in {took:.1?} at {SLOW:?} a signature: {:.0} a second on average, {} in the busiest; {most} at \
+         once in the end, {connections} connections",
         count as f64 / took.as_secs_f64(),
+        busiest_second(&bao.audit("transit/sign/key")?),
     ));
     ensure!((AT_ONCE..=101).contains(&most), "{most} at once");
     ensure!(connections <= 101, "{connections} connections");
     Ok(())
+}
+
+/// A reference that cannot be read is told where everybody looks, before anything is signed with something else; the
+/// last good one stays in force.
+fn malformed(scene: &Scene<'_>) -> Result<()> {
+    const WORDS: &str = "TRANSIT_SECRET_ENGINE_PATH";
+    let bao = OpenBao::start(scene)?;
+    bao.create_key("key", "ecdsa-p256")?;
+    bao.write_policy("chains")?;
+    let file = scene.write("token", bao.token(&["chains"], "1h")?)?;
+    let cluster = cluster::borrow(scene)?;
+    let stage = Stage::set(scene, &cluster)?;
+    let setting = file.to_string_lossy();
+    configure(&stage.install, &bao.address(), &[("signers.kms.auth.token-path", &setting)])?;
+    let reference = |text| stage.install.configure(&[("signers.kms.kmsref", text)]);
+    reference("hashivault://transit/key")?;
+    let controller = stage.controller("controller").alive()?;
+    let told = controller.until_readyz(503, WORDS)?;
+    scene.note(format!("/readyz: {}", told.trim().replace('\n', "; ")));
+    reference("hashivault://key")?;
+    controller.until_ready()?;
+    reference("hashivault://transit/key")?;
+    controller.until_readyz(200, WORDS)?;
+    let watch = stage.namespace.watch("taskruns")?;
+    stage.namespace.run(&[runs::kaniko("run", "registry.test/app", "sha256:0")])?;
+    watch.until("run", |seen| seen.is_signed())?;
+    stage.verify_by(&exported(scene, &bao)?, &[stage.namespace.get("taskruns", "run")?])
 }
 
 /// Rotated, sealed, restarted and unsealed while runs come: all are signed in the end, each by the version of its

@@ -15,7 +15,7 @@ use chains_e2e::{
     chains::Chains,
     cluster::{SIXTEEN, at_once, wait},
     ensure,
-    kms::{self, JwtIssuer, OPENBAO, OpenBao, refused, signed},
+    kms::{self, JwtIssuer, OPENBAO, OpenBao, Proxy, busiest_second, refused, signed},
     registry, runs,
     sigstore::{Cosign, Version},
 };
@@ -48,6 +48,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("kms_openbao::jwt_login", &[OPENBAO], jwt_login),
         case("kms_openbao::namespaces_and_mounts", &[OPENBAO], namespaces),
         case("kms_openbao::rotated_in_the_middle", &[OPENBAO], rotated),
+        case("kms_openbao::slow_service", &[OPENBAO], slow),
     ]
 }
 
@@ -270,5 +271,30 @@ fn rotated(scene: &Scene<'_>) -> Result<()> {
     let material = wait(async { signer.material().await })?;
     let pem = material.public_key.to_pem()?;
     ensure!(newest.as_str().map(str::trim) == Some(pem.trim()), "{newest} and {pem}");
+    Ok(())
+}
+
+/// Whoever signs much has a hundred signatures under way at a service that takes 200 ms for each, and no more.
+fn slow(scene: &Scene<'_>) -> Result<()> {
+    const COUNT: usize = 1500;
+    let bao = OpenBao::start(scene)?;
+    bao.create_key("key", "ecdsa-p256")?;
+    let proxy = Proxy::start(bao.host(), Duration::from_millis(200))?;
+    let mut options = with_root(&bao, "key")?;
+    options.vault.address = Some(format!("http://{}", proxy.host()));
+    let signer = &kms::signer(options)?;
+    let started = Instant::now();
+    let sign = |number: usize| async move { signed(signer, &number.to_be_bytes()).await };
+    at_once(COUNT, 0..COUNT, sign)?;
+    let (took, most) = (started.elapsed(), proxy.most_under_way());
+    scene.note(format!(
+        "{COUNT} signatures in {took:.1?}: {:.0} a second, {} in the busiest; {most} at once, {} connections",
+        COUNT as f64 / took.as_secs_f64(),
+        busiest_second(&bao.audit("transit/sign/key")?),
+        proxy.connections(),
+    ));
+    // The lookup of the token is not one of them.
+    ensure!((90..=101).contains(&most), "{most} at once");
+    ensure!(proxy.connections() <= 101, "{} connections", proxy.connections());
     Ok(())
 }

@@ -17,7 +17,7 @@ pub use aws::{MINISTACK, MiniStack};
 pub use azure::{AZURE, AzureVault};
 pub use google::{CLOUD_KMS, CloudKms, GOOGLE_CLIENT, Made, service_account};
 pub use jwt::JwtIssuer;
-pub use openbao::{Audited, OPENBAO, OpenBao};
+pub use openbao::{Audited, OPENBAO, OpenBao, busiest_second};
 pub use proxy::Proxy;
 
 /// Options for a reference, with these variables and none of the process's.

@@ -21,6 +21,8 @@ use crate::{
 /// The name of the peer.
 pub const AZURE: &str = "azure-key-vault";
 
+/// Who gives tokens, as vaults tell everybody; the client knows a nearer one.
+const AUTHORITY: &str = "https://login.microsoftonline.com/tenant";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// A vault.
@@ -50,11 +52,10 @@ impl AzureVault {
         let login = login(Arc::clone(&logins))?;
         let plain = free_port()?;
         let program = scene.program(AZURE)?;
-        let url = format!("https://login.microsoftonline.com/tenant");
         let command = |port| {
             let mut command = Command::new(program);
             command.arg(format!("127.0.0.1:{port}")).arg(&keys.certificate).arg(&keys.key);
-            command.arg(format!("127.0.0.1:{plain}")).arg(&url);
+            command.arg(format!("127.0.0.1:{plain}")).arg(AUTHORITY);
             Ok(command)
         };
         let ready = |port| {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -47,10 +48,13 @@ pub struct Audited {
     pub port: u16,
     /// Why it was refused, if it was.
     pub error: String,
+    /// When.
+    pub time: Timestamp,
 }
 
 #[derive(Deserialize)]
 struct Line {
+    time: Timestamp,
     #[serde(rename = "type")]
     kind: String,
     request: LineRequest,
@@ -254,9 +258,19 @@ impl<'s> OpenBao<'s> {
                 operation: line.request.operation,
                 port: line.request.remote_port,
                 error: line.error,
+                time: line.time,
             })
             .collect())
     }
+}
+
+/// How many of these were given in the busiest second.
+#[must_use]
+pub fn busiest_second(answers: &[Audited]) -> usize {
+    let mut times: Vec<_> = answers.iter().map(|one| one.time.as_millisecond()).collect();
+    times.sort_unstable();
+    let until = |from: i64| times.partition_point(|time| *time < from + 1000);
+    times.iter().enumerate().map(|(at, from)| until(*from) - at).max().unwrap_or_default()
 }
 
 fn listens(port: u16) -> bool {
