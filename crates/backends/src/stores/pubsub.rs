@@ -66,3 +66,44 @@ fn options(topic: &str, kafka: &Kafka, ca_files: &[PathBuf]) -> KafkaOptions {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KAFKA: &str = "artifacts.taskrun.storage=kafka\nstorage.pubsub.provider=kafka\nstorage.pubsub.topic=runs\n\
+         storage.pubsub.kafka.bootstrap.servers=a:1,b:2";
+
+    fn config(text: &str) -> Config {
+        Config::read(text).unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    #[test]
+    fn engines_of_the_same_have_the_same_store() {
+        let environment = Environment::anonymous();
+        let get = |text: &str| build(&config(text), &environment).expect("it is built");
+        for text in [KAFKA, "storage.pubsub.provider=inmemory\nstorage.pubsub.topic=runs"] {
+            let one = get(text);
+            assert!(Arc::ptr_eq(&one, &get(&format!("{text}\nbuilder.id=other"))));
+            assert!(!Arc::ptr_eq(&one, &get(&text.replace("=runs", "=others"))));
+        }
+        assert!(build(&config(""), &environment).is_err());
+    }
+
+    #[test]
+    fn sections_become_options() {
+        let secured = "storage.pubsub.kafka.compression=lz4\nstorage.pubsub.kafka.tls.enabled=true\n\
+             storage.pubsub.kafka.sasl.mechanism=PLAIN\nstorage.pubsub.kafka.sasl.username=u\n\
+             storage.pubsub.kafka.sasl.password-path=/p";
+        let section = config(&format!("{KAFKA}\n{secured}")).storage.pubsub.expect("it is there");
+        let PubSubProvider::Kafka(kafka) = section.provider else { panic!("it is Kafka") };
+        let extra_ca_paths = vec![PathBuf::from("/ca")];
+        let options = options(&section.topic, &kafka, &extra_ca_paths);
+        assert_eq!(options.bootstrap_servers, ["a:1", "b:2"]);
+        assert_eq!(options.compression, Compression::Lz4);
+        assert_eq!(options.tls, Some(KafkaTls { ca_path: None, extra_ca_paths }));
+        let (mechanism, username) = (SaslMechanism::Plain, "u".to_owned());
+        let sasl = KafkaSasl { mechanism, username, password_path: "/p".into() };
+        assert_eq!(options.sasl, Some(sasl));
+    }
+}
