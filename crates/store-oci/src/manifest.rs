@@ -2,6 +2,7 @@
 //!
 //! [Signature specification](https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::commit::Document;
 use crate::fault::{Fault, Result};
-use crate::layer::NewLayer;
+use crate::layer::{BUNDLE, NewLayer, TIMESTAMP};
 
 /// How many layers `cosign` reads: with one more it reads none.
 pub(crate) const MAX_LAYERS: usize = 1000;
@@ -95,11 +96,14 @@ impl Descriptor {
         self.same_content(other) && self.essentials() == other.essentials()
     }
 
-    /// Whether this is the same as `other` but for what `other` says in addition, e.g. a log entry.
+    /// Whether this is the same as `other` but for what `other` says in addition, e.g. a log entry, and for what is made
+    /// anew each time that it is asked for.
     fn is_part_of(&self, other: &Self) -> bool {
         let more = other.essentials();
-        self.same_content(other)
-            && self.essentials().iter().all(|(name, value)| more.get(name) == Some(value))
+        let is_said = |(name, value): (&&str, &&str)| {
+            more.get(name).is_some_and(|it| lasting(name, it) == lasting(name, value))
+        };
+        self.same_content(other) && self.essentials().iter().all(is_said)
     }
 
     /// Takes over what `other` says.
@@ -108,6 +112,19 @@ impl Descriptor {
         own.extend(
             other.annotations.iter().flatten().map(|(name, value)| (name.clone(), value.clone())),
         );
+    }
+}
+
+/// What of an annotation is the same whenever it is asked for: a log signs anew for an entry that it has, and each
+/// timestamp is another.
+fn lasting<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
+    match name {
+        TIMESTAMP => "".into(),
+        BUNDLE => match serde_json::from_str::<Value>(value) {
+            Ok(entry) if !entry["Payload"].is_null() => entry["Payload"].to_string().into(),
+            _ => value.into(),
+        },
+        _ => value.into(),
     }
 }
 

@@ -213,6 +213,28 @@ async fn a_log_entry_that_comes_later_completes_the_layer() {
 }
 
 #[tokio::test]
+async fn a_log_entry_that_is_asked_for_again_is_no_other() {
+    let registry = Registry::start().await;
+    let image = push_image(&registry, "app", "a").await;
+    let record = signature("build", &image);
+    let first = Record { entry: Some(entry()), ..record.clone() };
+    let mut again = (*entry()).clone();
+    again.inclusion_promise = Some(b"promised anew".as_slice().into());
+    again.timestamps = vec![b"another timestamp".as_slice().into()];
+    let mut other = again.clone();
+    other.log_index += 1;
+    for (record, layers) in [(first, 1), (logged(&record, again), 1), (logged(&record, other), 2)] {
+        assert_eq!(location(&put(&anonymous(), &record).await).0, "stored");
+        let manifest = registry.manifest("app", &image.tag("sig")).await;
+        assert_eq!(manifest["layers"].as_array().unwrap().len(), layers);
+    }
+}
+
+fn logged(record: &Record, entry: chains_core::Entry) -> Record {
+    Record { entry: Some(entry.into()), ..record.clone() }
+}
+
+#[tokio::test]
 async fn certificates_are_annotations() {
     let registry = Registry::start().await;
     let image = push_image(&registry, "app", "a").await;
