@@ -143,7 +143,7 @@ fn wrong_audience(scene: &Scene<'_>, parts: Parts) -> Result<()> {
 
     // Chains may be told to want it; Fulcio does not.
     let wanting = settings::with(settings, "signers.x509.fulcio.audience", "another-service");
-    refuse(scene, &wanting, "refused-too", "fulcio")?;
+    refuse(scene, &wanting, "refused-too", "it expects the audience")?;
     ensure!(sigstore.fulcio.count("POST") > 0, "the token was not shown to Fulcio");
     ensure!(sigstore.certificates()? == 0 && AUDIENCE != "another-service", "certified");
     accept(scene, &sigstore.keyless_settings(&who.issuer, &good)?, "accepted")
@@ -183,7 +183,8 @@ fn expired(scene: &Scene<'_>) -> Result<()> {
     ensure!(annotations["dev.sigstore.cosign/certificate"].is_string(), "{annotations}");
 
     keyless.verify(&who, &image.by_digest())?.arg("--insecure-ignore-sct").refused()?;
-    refuse_image(scene, &sigstore, &registry, &image, &who, "expired")
+    let words = "outside the validity of the signer's certificate";
+    refuse_image(scene, &sigstore, &registry, &image, &who, words)
 }
 
 /// `chains verify` refuses an image, and says why.

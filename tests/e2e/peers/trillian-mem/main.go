@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/google/trillian"
@@ -22,13 +23,44 @@ import (
 	"github.com/google/trillian/server"
 	"github.com/google/trillian/server/admin"
 	"github.com/google/trillian/server/interceptor"
+	"github.com/google/trillian/storage"
 	"github.com/google/trillian/storage/memory"
 	"github.com/google/trillian/util/clock"
 	"github.com/google/trillian/util/election2"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"k8s.io/klog/v2"
 )
+
+// once takes each leaf once, as Trillian's other storages do and the one in memory does not.
+type once struct {
+	storage.LogStorage
+	mutex sync.Mutex
+	seen  map[string]*trillian.LogLeaf
+}
+
+func (o *once) QueueLeaves(ctx context.Context, tree *trillian.Tree, leaves []*trillian.LogLeaf, at time.Time) ([]*trillian.QueuedLogLeaf, error) {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	queued := make([]*trillian.QueuedLogLeaf, len(leaves))
+	for i, leaf := range leaves {
+		key := fmt.Sprintf("%d/%x", tree.TreeId, leaf.LeafIdentityHash)
+		if there, ok := o.seen[key]; ok {
+			known := status.New(codes.AlreadyExists, "leaf already exists").Proto()
+			queued[i] = &trillian.QueuedLogLeaf{Leaf: there, Status: known}
+			continue
+		}
+		one, err := o.LogStorage.QueueLeaves(ctx, tree, leaves[i:i+1], at)
+		if err != nil {
+			return nil, err
+		}
+		queued[i] = one[0]
+		o.seen[key] = leaf
+	}
+	return queued, nil
+}
 
 func main() {
 	// It tells every round of its sequencer, though there is nothing to do.
@@ -40,7 +72,7 @@ func main() {
 	metrics := monitoring.InertMetricFactory{}
 	registry := extension.Registry{
 		AdminStorage:    memory.NewAdminStorage(trees),
-		LogStorage:      memory.NewLogStorage(trees, metrics),
+		LogStorage:      &once{LogStorage: memory.NewLogStorage(trees, metrics), seen: map[string]*trillian.LogLeaf{}},
 		ElectionFactory: election2.NoopFactory{},
 		QuotaManager:    quota.Noop(),
 		MetricFactory:   metrics,
