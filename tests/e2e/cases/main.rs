@@ -27,6 +27,7 @@ mod store_docdb_runs;
 mod store_gcs;
 mod store_grafeas;
 mod store_pubsub;
+mod stores_together;
 mod subjects;
 mod tampering;
 mod thieves;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         store_pubsub::cases(),
         store_archivista::cases(),
         store_grafeas::cases(),
+        stores_together::cases(),
         custom_backend::cases(),
     ];
     chains_e2e::runner::run(cases.into_iter().flatten().collect())
