@@ -50,6 +50,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if needed.remove(build::CONTROLLER) {
         had.insert(build::CONTROLLER.to_owned(), json!({ "program": build::controller()? }));
     }
+    if needed.remove(build::CUSTOM_BACKEND) {
+        had.insert(build::CUSTOM_BACKEND.to_owned(), json!({ "program": build::custom_backend()? }));
+    }
     if needed.remove(build::CLOUD_KMS) {
         had.insert(build::CLOUD_KMS.to_owned(), json!({ "program": build::cloud_kms()? }));
     }

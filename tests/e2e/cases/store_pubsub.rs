@@ -220,10 +220,11 @@ fn restart(scene: &Scene<'_>) -> Result<()> {
         .collect();
     let (calm, rough) = runs.split_at(CALM);
 
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), controller.usage()?);
     namespace.run(calm)?;
     watch.until_all(&names(calm), |seen| seen.is_signed())?;
-    scene.note(format!("{CALM} runs sent in {:.1?}", began.elapsed()));
+    let cpu = controller.usage()?.cpu.saturating_sub(before.cpu) / u32::try_from(CALM)?;
+    scene.note(format!("{CALM} runs sent in {:.1?}, {cpu:.1?} of processor each", began.elapsed()));
 
     namespace.run(&rough[..ROUGH / 2])?;
     kafka.kill()?;

@@ -35,6 +35,7 @@ pub struct Start<'a> {
     scene: &'a Scene<'a>,
     kubeconfig: PathBuf,
     name: String,
+    program: &'static str,
     args: Vec<String>,
     env: Vec<(String, PathBuf)>,
     log_level: String,
@@ -66,12 +67,20 @@ impl<'a> Start<'a> {
             scene,
             kubeconfig: kubeconfig.to_owned(),
             name: name.to_owned(),
+            program: CONTROLLER,
             args: Vec::new(),
             env: Vec::new(),
             log_level: "info".to_owned(),
         };
         start.args.push(format!("--signing-secrets={}", secrets.folder().display()));
         start
+    }
+
+    /// A controller of somebody's own: this program, among the peers of the case.
+    #[must_use]
+    pub fn program(mut self, peer: &'static str) -> Self {
+        self.program = peer;
+        self
     }
 
     /// With another argument.
@@ -93,7 +102,7 @@ impl<'a> Start<'a> {
     /// # Errors
     /// If it ends, or is not alive in time.
     pub fn alive(&self) -> Result<Controller> {
-        let program = self.scene.program(CONTROLLER)?;
+        let program = self.scene.program(self.program)?;
         let log = self.scene.log(&self.name);
         let ready = |port| get(port, "/livez").is_ok_and(|answer| answer.status == 200);
         let server =

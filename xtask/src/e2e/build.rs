@@ -33,6 +33,14 @@ pub(crate) fn controller() -> Result<PathBuf> {
     program(CONTROLLER, CONTROLLER, &profile())
 }
 
+/// The controller with a store of its own, as cases ask for it and as cargo calls it.
+pub(crate) const CUSTOM_BACKEND: &str = "custom-backend";
+
+/// Builds it in the same way.
+pub(crate) fn custom_backend() -> Result<PathBuf> {
+    program(CUSTOM_BACKEND, CUSTOM_BACKEND, &profile())
+}
+
 fn profile() -> String {
     env::var("CHAINS_E2E_PROFILE").unwrap_or_else(|_| "dev".to_owned())
 }
