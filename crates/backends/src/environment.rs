@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chains_core::{RegistryCredentials, Signer};
+use chains_core::{RegistryCredentials, Secret, Signer};
 use chains_engine::{Meter, Policy};
 use chains_store_oci::Keyring;
 
@@ -27,6 +27,10 @@ pub struct Environment {
     pub policy: Policy,
     /// Takes how long each call of a backend took, with all its attempts; `None` measures nothing.
     pub meter: Option<Arc<dyn Meter>>,
+    /// The identity token for keyless signing, where somebody has one at hand.
+    pub identity_token: Option<Secret>,
+    /// The folder for what was fetched and is good for the next time: roots of trust. `None` keeps nothing.
+    pub cache: Option<PathBuf>,
     /// What engines built in this environment, or a clone of it, share.
     pub kept: Kept,
     /// Stores that the program brings along.
@@ -45,6 +49,8 @@ impl Environment {
             ca_files: Vec::new(),
             policy: Policy::default(),
             meter: None,
+            identity_token: None,
+            cache: None,
             kept: Kept::default(),
             registry: Registry::default(),
         }

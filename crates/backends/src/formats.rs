@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chains_config::{Artifact, Config};
+use chains_config::{Artifact, Config, EncodingFormat, StorageName};
 use chains_core::{Format, Result, RunKind};
 use chains_formats::Options;
 use chains_formats::jsonl::Chosen;
@@ -35,7 +35,11 @@ impl Formats {
         Ok(Self {
             taskrun: format(&artifacts.taskrun)?,
             pipelinerun: format(&artifacts.pipelinerun)?,
-            image: format(&artifacts.oci)?,
+            image: if in_bundles(config) {
+                chains_formats::image_statement()
+            } else {
+                format(&artifacts.oci)?
+            },
             enabled: [&artifacts.taskrun, &artifacts.pipelinerun, &artifacts.oci]
                 .map(Artifact::is_enabled),
             pipelinerun_images: artifacts.images_from_pipelinerun_results,
@@ -56,4 +60,10 @@ impl Formats {
             pipeline_images: self.pipelinerun_images,
         }
     }
+}
+
+/// Whether signatures of images are kept in bundles. One signature is for all stores, so the others get the same.
+fn in_bundles(config: &Config) -> bool {
+    config.storage.oci.encoding == EncodingFormat::SigstoreBundle
+        && config.artifacts.oci.storage.contains(&StorageName::Oci)
 }

@@ -21,6 +21,12 @@ struct Shelves {
     kms: Shelf<crate::signers::kms::Inputs, chains_signer_kms::KmsSigner>,
     #[cfg(feature = "pubsub")]
     pubsub: crate::stores::pubsub::Queues,
+    #[cfg(feature = "transparency")]
+    logs: Shelf<crate::sigstore::log::Inputs, chains_transparency::Transparency>,
+    #[cfg(feature = "transparency")]
+    roots: Shelf<crate::sigstore::trust::Inputs, crate::sigstore::trust::Roots>,
+    #[cfg(feature = "keyless")]
+    fulcio: Shelf<crate::signers::fulcio::Inputs, chains_signer_fulcio::FulcioSigner>,
 }
 
 impl Kept {
@@ -38,6 +44,27 @@ impl Kept {
     pub(crate) fn pubsub(&self) -> &crate::stores::pubsub::Queues {
         &self.0.pubsub
     }
+
+    #[cfg(feature = "transparency")]
+    pub(crate) fn logs(
+        &self,
+    ) -> &Shelf<crate::sigstore::log::Inputs, chains_transparency::Transparency> {
+        &self.0.logs
+    }
+
+    #[cfg(feature = "transparency")]
+    pub(crate) fn roots(
+        &self,
+    ) -> &Shelf<crate::sigstore::trust::Inputs, crate::sigstore::trust::Roots> {
+        &self.0.roots
+    }
+
+    #[cfg(feature = "keyless")]
+    pub(crate) fn fulcio(
+        &self,
+    ) -> &Shelf<crate::signers::fulcio::Inputs, chains_signer_fulcio::FulcioSigner> {
+        &self.0.fulcio
+    }
 }
 
 /// The inputs may be secrets.
@@ -49,7 +76,7 @@ impl fmt::Debug for Kept {
 
 /// Things by what they are made of, for as long as somebody has them.
 #[cfg_attr(
-    not(any(feature = "docdb", feature = "kms", feature = "pubsub")),
+    not(any(feature = "docdb", feature = "kms", feature = "pubsub", feature = "transparency")),
     allow(dead_code, reason = "nothing that is kept is built in")
 )]
 pub(crate) struct Shelf<K, T>(Mutex<Vec<(K, Weak<T>)>>);
@@ -61,7 +88,7 @@ impl<K, T> Default for Shelf<K, T> {
 }
 
 #[cfg_attr(
-    not(any(feature = "docdb", feature = "kms", feature = "pubsub")),
+    not(any(feature = "docdb", feature = "kms", feature = "pubsub", feature = "transparency")),
     allow(dead_code, reason = "nothing that is kept is built in")
 )]
 impl<K: PartialEq, T> Shelf<K, T> {

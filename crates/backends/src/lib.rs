@@ -18,13 +18,15 @@ mod formats;
 mod kept;
 mod registry;
 mod signers;
+#[cfg(feature = "transparency")]
+mod sigstore;
 mod stores;
 
 use std::sync::Arc;
 
-use chains_config::{Artifact, Config, EncodingFormat, SignerName, StorageName, TransparencyMode};
+use chains_config::{Artifact, Config, SignerName, StorageName, TransparencyMode};
 use chains_core::{Error, ErrorKind, Format, Result, Signer, Store};
-use chains_engine::{Engine, Metered, Plan, Resilient, Route};
+use chains_engine::{Engine, LogRoute, Metered, Plan, Resilient, Route};
 use chains_tekton::Run;
 
 pub use environment::Environment;
@@ -32,6 +34,10 @@ pub use formats::Formats;
 pub use kept::Kept;
 pub use registry::Registry;
 pub use signers::{BuildSigner, SIGNERS};
+#[cfg(feature = "keyless")]
+pub use sigstore::keyless::{
+    Evidence, Identity, IdentityPolicy, Keyless, Pattern, VerifiedKeyless, identity_of,
+};
 pub use stores::{BuildStore, STORES};
 
 /// What the configuration asks for and this program was built without, in the words of the configuration.
@@ -58,15 +64,11 @@ pub fn not_built_in(config: &Config) -> Vec<String> {
     {
         missing.push(format!("keys of `{}://`", kms.key.scheme()));
     }
-    let encoding = config.storage.oci.encoding;
-    if encoding != EncodingFormat::Dsse && config.storages_in_use().contains(&StorageName::Oci) {
-        missing
-            .push(format!("the encoding `{}` (`storage.oci.encoding-format`)", encoding.as_str()));
-    }
-    if config.transparency.mode != TransparencyMode::Disabled {
+    if cfg!(not(feature = "transparency")) && config.transparency.mode != TransparencyMode::Disabled
+    {
         missing.push("the transparency log (`transparency.enabled`)".to_owned());
     }
-    if config.signers.x509.fulcio.enabled {
+    if cfg!(not(feature = "keyless")) && config.signers.x509.fulcio.enabled {
         missing.push("keyless signing (`signers.x509.fulcio.enabled`)".to_owned());
     }
     missing
@@ -78,12 +80,6 @@ pub fn not_built_in(config: &Config) -> Vec<String> {
 /// [`ErrorKind::Configuration`] where a backend is not compiled in, and each backend's own errors where its
 /// options cannot be used.
 pub fn engine(config: &Config, environment: &Environment) -> Result<Engine> {
-    if config.transparency.mode != TransparencyMode::Disabled {
-        return Err(Error::new(
-            ErrorKind::Configuration,
-            "`transparency.enabled`: no transparency log is built into this program: set it to `false`",
-        ));
-    }
     let artifacts = &config.artifacts;
     let formats = Formats::new(config)?;
     let mut builder = Builder { config, environment, stores: Vec::new() };
@@ -92,8 +88,24 @@ pub fn engine(config: &Config, environment: &Environment) -> Result<Engine> {
         pipelinerun: builder.route(&artifacts.pipelinerun, formats.pipelinerun)?,
         image: builder.route(&artifacts.oci, formats.image)?,
         pipelinerun_images: artifacts.images_from_pipelinerun_results,
-        log: None,
+        log: log(config, environment)?,
     })
+}
+
+#[cfg(feature = "transparency")]
+fn log(config: &Config, environment: &Environment) -> Result<Option<LogRoute>> {
+    sigstore::log::route(config, environment)
+}
+
+#[cfg(not(feature = "transparency"))]
+fn log(config: &Config, _: &Environment) -> Result<Option<LogRoute>> {
+    if config.transparency.mode == TransparencyMode::Disabled {
+        return Ok(None);
+    }
+    Err(Error::new(
+        ErrorKind::Configuration,
+        "`transparency.enabled`: no transparency log is built into this program: set it to `false`",
+    ))
 }
 
 /// Builds every store once, however many artifacts name it: stores lock what they write.

@@ -7,6 +7,8 @@ use chains_core::{Result, Signer};
 
 use crate::Environment;
 
+#[cfg(feature = "keyless")]
+pub(crate) mod fulcio;
 #[cfg(feature = "kms")]
 pub(crate) mod kms;
 mod x509;

@@ -3,6 +3,7 @@
 mod keys;
 #[cfg(feature = "kubernetes")]
 mod retry;
+mod sigstore;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use crate::cluster::ClusterArgs;
 pub(crate) use keys::{KeySource, KeyType, KeysCommand};
 #[cfg(feature = "kubernetes")]
 pub(crate) use retry::RetryArgs;
+pub(crate) use sigstore::{IdentityArgs, SigstoreArgs, TrustArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -88,13 +90,18 @@ Examples:
       as the controller does, beside the images in their registry
   chains sign run.yaml --key hashivault://chains --store oci
       with a key of Vault or OpenBao, found by VAULT_ADDR and VAULT_TOKEN
+  chains sign run.yaml --identity-token /var/run/sigstore/token --store oci
+      keyless: with a certificate of Fulcio, logged by Rekor
   chains sign runs/ --config chains-config.yaml --config artifacts.taskrun.format=slsa/v2alpha4 --key cosign.key";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   chains verify chains-out --key chains-out/chains.pub
   chains verify registry.example.com/team/app:1.4 --key cosign.pub
-  kubectl get taskrun build -o yaml | chains verify - --key cosign.pub";
+  kubectl get taskrun build -o yaml | chains verify - --key cosign.pub
+  chains verify registry.example.com/team/app:1.4 --certificate-identity me@example.com \\
+      --certificate-oidc-issuer https://accounts.example.com
+      what was signed keyless";
 
 const PAYLOAD_EXAMPLES: &str = "\
 Examples:
@@ -163,6 +170,8 @@ pub(crate) struct SignArgs {
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
     #[command(flatten)]
+    pub(crate) sigstore: SigstoreArgs,
+    #[command(flatten)]
     pub(crate) registry: RegistryArgs,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
@@ -170,13 +179,18 @@ pub(crate) struct SignArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// An image (by tag or digest), a file with signed runs (`-` is standard input), or a folder of `chains sign`.
+    /// An image (by tag or digest), a file with signed runs (`-` is standard input), a folder of `chains sign`, or a Sigstore
+    /// bundle.
     #[arg(value_name = "WHAT", required = true)]
     pub(crate) what: Vec<String>,
     /// Public key in PEM, `k8s://NAMESPACE/NAME`, or a key in a service (`awskms://…`, `azurekms://…`, `gcpkms://…`,
     /// `hashivault://…`) that is asked for it; repeats: each on its own is enough.
-    #[arg(long, short, value_name = "KEY", required = true, value_parser = KeySource::parser())]
+    #[arg(long, short, value_name = "KEY", value_parser = KeySource::parser())]
     pub(crate) key: Vec<KeySource>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// Predicate type that attestations must have: `slsaprovenance` (v0.2), `slsaprovenance1` (v1) or a URI.
     /// Repeats: either will do, and an image must have one. Without it, SLSA provenance of both versions counts.
     #[arg(long = "type", value_name = "TYPE", value_parser = predicate_type)]

@@ -23,8 +23,15 @@ use crate::args::Cli;
 use crate::output::Exit;
 
 /// The crates that `--verbose` lets speak.
-const CHAINS: [&str; 5] =
-    ["chains", "chains_cluster", "chains_engine", "chains_signer_kms", "chains_store_oci"];
+const CHAINS: [&str; 7] = [
+    "chains",
+    "chains_cluster",
+    "chains_engine",
+    "chains_signer_fulcio",
+    "chains_signer_kms",
+    "chains_store_oci",
+    "chains_transparency",
+];
 /// Tells as an error what comes back as one, and is told then.
 const TELLS_TWICE: &str = "kube_client";
 

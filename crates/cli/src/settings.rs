@@ -1,12 +1,12 @@
 //! From `--config` options to a configuration, and from a configuration to an engine's environment.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use chains_backends::Environment;
 use chains_config::{Config, Faults, Layers, Origin};
-use chains_core::{ErrorKind, Signer};
+use chains_core::{ErrorKind, Secret, Signer};
 use chains_store_oci::{Keyring, OciOptions};
 
 use crate::args::RegistryArgs;
@@ -56,15 +56,26 @@ pub(crate) fn error_of(faults: &Faults) -> anyhow::Error {
 pub(crate) fn environment(
     registry: &RegistryArgs,
     x509: Option<Arc<dyn Signer>>,
+    identity_token: Option<Secret>,
 ) -> anyhow::Result<Environment> {
     Ok(Environment {
         x509,
+        identity_token,
+        cache: cache(),
         registry_credentials: Arc::new(keyring()?),
         insecure_registries: registry.insecure_registry.clone(),
         allow_loopback_http: true,
         ca_files: registry.ca_file.clone(),
         ..Environment::anonymous()
     })
+}
+
+/// The user's folder for what can be fetched again.
+pub(crate) fn cache() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty());
+    let cache = folder("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || folder("HOME").map(|home| Path::new(&home).join(".cache"));
+    cache.or_else(home).map(|cache| cache.join("chains"))
 }
 
 /// The user's docker configuration.

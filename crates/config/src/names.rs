@@ -213,6 +213,10 @@ names! {
         Github = "github",
         /// A mounted file.
         Filesystem = "filesystem",
+        /// Buildkite's agent API.
+        Buildkite = "buildkite",
+        /// The variable `SIGSTORE_ID_TOKEN`.
+        Environment = "environment",
     }
 }
 

@@ -35,13 +35,13 @@ pub use error::{Error, ErrorKind, Result, chain};
 pub use image::{ImageDigest, ImageName};
 pub use key::{KeyAlgorithm, PublicKey};
 pub use payload::{Payload, Subject, Wrapping, media_type};
-pub use progress::{Progress, TargetProgress};
+pub use progress::{Certificate, Progress, TargetProgress, Timestamp};
 pub use record::{Outcome, Record, Stored};
 pub use run::{RunKind, RunRef};
 pub use secret::Secret;
 pub use signature::{Signature, SignatureAlgorithm, Signed, VerificationMaterial};
 pub use target::{RecordKey, Target};
 pub use traits::{
-    Capabilities, Format, ReadBack, ReadQuery, RegistryCredential, RegistryCredentials, Signer,
-    Store, TransparencyLog,
+    Capabilities, Earlier, Format, ReadBack, ReadQuery, RegistryCredential, RegistryCredentials,
+    Signer, Store, TransparencyLog,
 };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use spki::Document;
 
 use crate::PublicKey;
 use crate::dsse::Envelope;
@@ -74,6 +75,13 @@ impl VerificationMaterial {
     #[must_use]
     pub const fn from_public_key(public_key: PublicKey) -> Self {
         Self { public_key, certificate: None, chain: None }
+    }
+
+    /// The leaf certificate as DER, where there is one that can be read.
+    #[must_use]
+    pub fn certificate_der(&self) -> Option<Bytes> {
+        let (label, document) = Document::from_pem(self.certificate.as_ref()?.trim_start()).ok()?;
+        (label == "CERTIFICATE").then(|| Bytes::copy_from_slice(document.as_bytes()))
     }
 
     /// The key id of the public key.

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::{
     Entry, Outcome, Payload, Record, RecordKey, Result, RunRef, Secret, Signature, Signed, Stored,
@@ -25,6 +26,15 @@ pub trait Format<R: ?Sized>: Debug + Send + Sync + 'static {
     fn payload(&self, run: &R, target: &Target) -> Result<Option<Payload>>;
 }
 
+/// What verified a signer's earlier signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// The certificate with its key and those above it.
+    pub material: Arc<VerificationMaterial>,
+    /// Whether it is valid still: what was signed with it can only be logged while it is.
+    pub is_valid: bool,
+}
+
 /// Signs messages.
 #[async_trait]
 pub trait Signer: Debug + Send + Sync + 'static {
@@ -36,6 +46,21 @@ pub trait Signer: Debug + Send + Sync + 'static {
     /// # Errors
     /// Where the key cannot be had.
     async fn material(&self) -> Result<Arc<VerificationMaterial>>;
+
+    /// Begins in the background what the first signature would have to wait for; by default, nothing.
+    fn start(&self) {}
+
+    /// What verifies a signature that this signer made under an earlier certificate (DER).
+    ///
+    /// The certificate may come from anybody: `None` where this signer cannot have got it, as with every signer that
+    /// has no certificates.
+    ///
+    /// # Errors
+    /// Where it cannot be told.
+    async fn earlier(&self, certificate: &[u8]) -> Result<Option<Earlier>> {
+        let _ = certificate;
+        Ok(None)
+    }
 
     /// Signs the message, which comes unhashed, and tells how and with what.
     ///
@@ -60,6 +85,22 @@ pub trait TransparencyLog: Debug + Send + Sync + 'static {
         signed: &Signed,
         material: &VerificationMaterial,
     ) -> Result<Entry>;
+
+    /// As [`append`](Self::append), of what an earlier attempt logged: with the timestamps that it got then, which are
+    /// checked as if they had just come. A log without timestamps needs none of them.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append), and where the timestamps do not hold.
+    async fn append_again(
+        &self,
+        payload: &Payload,
+        signed: &Signed,
+        material: &VerificationMaterial,
+        timestamps: &[Bytes],
+    ) -> Result<Entry> {
+        let _ = timestamps;
+        self.append(payload, signed, material).await
+    }
 }
 
 /// What a store can hold. Checked when the configuration is read, before anything is signed.

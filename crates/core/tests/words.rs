@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chains_core::annotations::{self, TOTAL_LIMIT, check_fits, size};
-use chains_core::{Error, ErrorKind, Progress, RunKind, RunRef, Secret, TargetProgress};
+use chains_core::{
+    Certificate, Error, ErrorKind, Progress, RunKind, RunRef, Secret, TargetProgress, Timestamp,
+};
 use proptest::prelude::*;
 
 #[test]
@@ -73,8 +75,10 @@ fn progress() -> Progress {
         signature: Bytes::from_static(b"signature"),
         stores: BTreeSet::from(["oci".to_owned(), "tekton".to_owned()]),
         entry: Some("https://log.example.com/1".to_owned()),
+        ..TargetProgress::default()
     };
-    Progress { targets: BTreeMap::from([("taskrun-1".to_owned(), target)]) }
+    let targets = BTreeMap::from([("taskrun-1".to_owned(), target)]);
+    Progress { targets, ..Progress::default() }
 }
 
 #[test]
@@ -89,6 +93,20 @@ fn progress_is_small_json_and_comes_back() {
     assert_eq!(Progress::default().to_json(), "{}");
     let empty = Progress::from_json(r#"{"a":{"payload":"x"}}"#).unwrap();
     assert_eq!(empty.to_json(), r#"{"a":{"payload":"x"}}"#);
+}
+
+#[test]
+fn certificates_and_timestamps_come_back() {
+    let certificate = Certificate(Bytes::from_static(b"certificate"));
+    let mut progress = progress();
+    for target in progress.targets.values_mut() {
+        target.certificate = Some(certificate.name());
+        target.timestamps = vec![Timestamp(Bytes::from_static(b"timestamp"))];
+    }
+    progress.certificates.insert(certificate.name(), certificate);
+    let json = progress.to_json();
+    assert!(json.starts_with(r#"{"certificates":{"#), "{json}");
+    assert_eq!(Progress::from_json(&json).unwrap(), progress);
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chains_core::{
-    Error, ErrorKind, Outcome, Progress, Result, RunRef, Target, TargetProgress, annotations,
-};
+use chains_core::{Error, ErrorKind, Outcome, Progress, Result, RunRef, Target, annotations};
 use chains_tekton::Run;
 
 use crate::line::Worked;
 use crate::report::Report;
+
+/// Timestamps are left out of progress that would be longer: other annotations need room too.
+const MAX_PROGRESS: usize = 32 * 1024;
 
 type Annotations = BTreeMap<String, String>;
 
@@ -32,11 +33,18 @@ pub(crate) fn report(run: &Run, mut worked: Vec<Worked>) -> Report {
 
 /// What the next attempt needs to know of each target that got as far as a payload.
 fn progress(worked: &[Worked]) -> Progress {
-    let of = |worked: &Worked| -> Option<(String, TargetProgress)> {
-        let made = worked.made.as_ref()?;
-        Some((worked.report.key.full.clone(), made.progress(&worked.report)))
-    };
-    Progress { targets: worked.iter().filter_map(of).collect() }
+    let mut all = Progress::default();
+    for worked in worked {
+        let Some(made) = &worked.made else { continue };
+        let (target, certificate) = made.progress(&worked.report);
+        all.targets.insert(worked.report.key.full.clone(), target);
+        all.certificates.extend(certificate.map(|one| (one.name(), one.clone())));
+    }
+    if all.to_json().len() > MAX_PROGRESS {
+        // Without them, what a certificate signed is signed and logged again once that has ended.
+        all.targets.values_mut().for_each(|target| target.timestamps.clear());
+    }
+    all
 }
 
 /// The annotations of all targets and of the log. What does not fit is turned into its store's failure.
@@ -105,7 +113,7 @@ fn second_of_its_key(first: &Target, second: &Target) -> Result<Outcome> {
 /// The addresses of all log entries, those of earlier attempts first, each once, parted by commas.
 fn transparency(existing: &Annotations, worked: &[Worked]) -> Option<String> {
     let new: Vec<&str> =
-        worked.iter().filter_map(|worked| worked.report.entry.as_deref()).collect();
+        worked.iter().flat_map(|worked| &worked.report.entries).map(String::as_str).collect();
     if new.is_empty() {
         return None;
     }

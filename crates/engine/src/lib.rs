@@ -12,10 +12,12 @@
 //!
 //! # Caveats
 //! - While a transparency log that the plan requires does not answer, nothing of that target is stored:
-//!   a record without its entry would have to be replaced later, and stores do not replace.
+//!   a record without its entry would have to be replaced later, and stores do not replace. Where it is not required,
+//!   the record is stored without its entry, and later attempts log it: what is stored then stays as it is.
 
 mod conclude;
 mod line;
+mod logging;
 mod metering;
 mod plan;
 mod report;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chains_core::{
-    Digest, Entry, Error, ErrorKind, Payload, Progress, Record, RecordKey, Result, RunKind, Signed,
-    Store, Target, TargetProgress, annotations,
+    Certificate, Digest, Entry, Error, ErrorKind, Payload, Progress, Record, RecordKey, Result,
+    RunKind, Signed, Signer, Store, Target, TargetProgress, Timestamp, annotations,
 };
 use chains_tekton::Run;
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
@@ -14,9 +14,10 @@ use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use tracing::Instrument as _;
 
 use crate::conclude;
+use crate::logging;
 use crate::plan::{LogMode, LogRoute, Plan, Route};
 use crate::report::{Report, Stage, StoreReport, TargetReport};
-use crate::signing::{self, SignedPayload};
+use crate::signing::{self, Left, SignedPayload};
 
 /// How many targets of one run are worked on at once.
 const TARGETS_AT_ONCE: usize = 8;
@@ -40,7 +41,8 @@ pub(crate) struct Worked {
 pub(crate) struct Made {
     payload: Bytes,
     signature: Bytes,
-    entry: Option<String>,
+    certificate: Option<Certificate>,
+    entry: Option<Arc<Entry>>,
 }
 
 impl Engine {
@@ -57,6 +59,13 @@ impl Engine {
     #[must_use]
     pub fn makes_statements_of(&self, kind: RunKind) -> bool {
         self.plan.route(kind, &Target::Run).is_enabled()
+    }
+
+    /// Has the signers begin, in the background, what the first signature would have to wait for.
+    pub fn start(&self) {
+        let routes = [&self.plan.taskrun, &self.plan.pipelinerun, &self.plan.image];
+        let enabled = routes.into_iter().filter(|route| route.is_enabled());
+        enabled.filter_map(|route| route.signer.as_deref()).for_each(Signer::start);
     }
 
     /// Takes a completed run down the line. `progress` is what earlier attempts left, empty at first.
@@ -114,7 +123,8 @@ async fn work(
         nothing_to_say: false,
         signed: false,
         resumed: false,
-        entry: None,
+        entries: Vec::new(),
+        unlogged: None,
         stored_before: BTreeSet::new(),
         stores: Vec::new(),
     };
@@ -157,81 +167,105 @@ async fn advance(
         return Ok(());
     };
     let earlier = earlier(progress, &report.key, &payload);
-    let signed = match &route.signer {
+    let signer = route.signer.as_deref();
+    let mut signed = match signer {
         Some(signer) => Some(
-            signing::sign(signer.as_ref(), &payload, earlier)
+            signing::sign(signer, &payload, earlier, log.is_some())
                 .await
                 .map_err(|e| (Stage::Sign, e))?,
         ),
         None => None,
     };
-    report.signed = signed.is_some();
-    report.resumed = signed.as_ref().is_some_and(|signed| signed.resumed);
-    report.stored_before = stored_before(signed.as_ref(), earlier);
-    let made = made.insert(Made::new(&payload, signed.as_ref()));
-    let entry = append(log, &payload, signed.as_ref()).await.map_err(|e| (Stage::Log, e))?;
-    made.entry = entry.as_ref().map(|entry| entry.address());
-    report.entry.clone_from(&made.entry);
+    *made = Some(note(report, &payload, signed.as_ref(), earlier));
+    let entry = match (log, &mut signed) {
+        (Some(log), Some(signed)) => {
+            let mut entry = logging::append(log.log.as_ref(), &payload, signed, earlier).await;
+            if entry.as_ref().is_err_and(|error| !error.is_retryable())
+                && let Some(fresh) =
+                    logging::anew(signer, &payload, signed).await.map_err(|e| (Stage::Sign, e))?
+            {
+                *signed = fresh;
+                *made = Some(note(report, &payload, Some(signed), earlier));
+                entry = logging::append(log.log.as_ref(), &payload, signed, None).await;
+            }
+            match entry {
+                Err(error) if !log.required => {
+                    report.unlogged = Some(error);
+                    None
+                }
+                entry => Some(Arc::new(entry.map_err(|e| (Stage::Log, e))?)),
+            }
+        }
+        // What is not signed has nothing to log.
+        _ => None,
+    };
+    if let (Some(entry), Some(made)) = (&entry, made.as_mut()) {
+        made.entry = Some(Arc::clone(entry));
+        report.entries = entry.addresses().collect();
+    }
     let record = record(run, report, payload, signed, entry);
     store(&route.stores, &record, &report.stored_before, &mut report.stores).await;
     Ok(())
 }
 
+/// Notes what is signed, before anything is done with it.
+fn note(
+    report: &mut TargetReport,
+    payload: &Payload,
+    signed: Option<&SignedPayload>,
+    earlier: Option<Left<'_>>,
+) -> Made {
+    report.signed = signed.is_some();
+    report.resumed = signed.is_some_and(|signed| signed.resumed);
+    report.stored_before = stored_before(signed, earlier);
+    Made::new(payload, signed)
+}
+
 impl Made {
     fn new(payload: &Payload, signed: Option<&SignedPayload>) -> Self {
         let signature = signed.map(|signed| Bytes::copy_from_slice(signed.signed.signature()));
+        let certificate = signed.and_then(|signed| signed.material.certificate_der());
         Self {
             payload: payload.bytes.clone(),
             signature: signature.unwrap_or_default(),
+            certificate: certificate.map(Certificate),
             entry: None,
         }
     }
 
-    pub(crate) fn progress(&self, report: &TargetReport) -> TargetProgress {
+    /// What the next attempt needs to know, and the certificate by itself.
+    pub(crate) fn progress(&self, report: &TargetReport) -> (TargetProgress, Option<&Certificate>) {
         let stored = report.stores.iter().filter(|store| store.is_stored());
         let mut stores = report.stored_before.clone();
         stores.extend(stored.map(|store| store.store.clone()));
-        TargetProgress {
+        let entry = self.entry.as_deref();
+        let timestamps = entry.map(|entry| entry.timestamps.iter().cloned().map(Timestamp));
+        let target = TargetProgress {
             payload: Digest::sha256_of(&self.payload).hex().to_owned(),
             signature: self.signature.clone(),
+            certificate: self.certificate.as_ref().map(Certificate::name),
+            timestamps: timestamps.map(Iterator::collect).unwrap_or_default(),
             stores,
-            entry: self.entry.clone(),
-        }
+            entry: entry.map(Entry::address),
+        };
+        (target, self.certificate.as_ref())
     }
 }
 
 /// The stores that need not get it again. A new signature has to reach every store.
-fn stored_before(
-    signed: Option<&SignedPayload>,
-    earlier: Option<&TargetProgress>,
-) -> BTreeSet<String> {
+fn stored_before(signed: Option<&SignedPayload>, earlier: Option<Left<'_>>) -> BTreeSet<String> {
     let same = signed.is_none_or(|signed| signed.resumed);
-    earlier.filter(|_| same).map(|earlier| earlier.stores.clone()).unwrap_or_default()
+    earlier.filter(|_| same).map(|earlier| earlier.target.stores.clone()).unwrap_or_default()
 }
 
 /// What earlier attempts did of this very payload. Hashes only where there was an attempt.
-fn earlier<'a>(
-    progress: &'a Progress,
-    key: &RecordKey,
-    payload: &Payload,
-) -> Option<&'a TargetProgress> {
+fn earlier<'a>(progress: &'a Progress, key: &RecordKey, payload: &Payload) -> Option<Left<'a>> {
     if progress.targets.is_empty() {
         return None;
     }
-    progress.of(&key.full, Digest::sha256_of(&payload.bytes).hex())
-}
-
-async fn append(
-    log: Option<&LogRoute>,
-    payload: &Payload,
-    signed: Option<&SignedPayload>,
-) -> Result<Option<Arc<Entry>>> {
-    // What is not signed has nothing to log.
-    let (Some(route), Some(signed)) = (log, signed) else {
-        return Ok(None);
-    };
-    let entry = route.log.append(payload, &signed.signed, &signed.material).await?;
-    Ok(Some(Arc::new(entry)))
+    let target = progress.of(&key.full, Digest::sha256_of(&payload.bytes).hex())?;
+    let certificate = target.certificate.as_ref().and_then(|name| progress.certificates.get(name));
+    Some(Left { target, certificate: certificate.map(|certificate| certificate.0.as_ref()) })
 }
 
 fn record(

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chains_core::{
-    Capabilities, Entry, Error, Outcome, Payload, Record, Result, Signature, Signed, Signer, Store,
-    TransparencyLog, VerificationMaterial,
+    Capabilities, Earlier, Entry, Error, Outcome, Payload, Record, Result, Signature, Signed,
+    Signer, Store, TransparencyLog, VerificationMaterial,
 };
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -112,6 +113,14 @@ impl<B: Signer + ?Sized> Signer for Metered<B> {
         self.inner.material().await
     }
 
+    fn start(&self) {
+        self.inner.start();
+    }
+
+    async fn earlier(&self, certificate: &[u8]) -> Result<Option<Earlier>> {
+        self.inner.earlier(certificate).await
+    }
+
     async fn sign(&self, message: &[u8]) -> Result<Signature> {
         self.measure(Stage::Sign, self.name(), self.inner.sign(message), |_| "ok").await
     }
@@ -130,6 +139,17 @@ impl<B: TransparencyLog + ?Sized> TransparencyLog for Metered<B> {
         material: &VerificationMaterial,
     ) -> Result<Entry> {
         let call = self.inner.append(payload, signed, material);
+        self.measure(Stage::Log, self.url(), call, |_| "ok").await
+    }
+
+    async fn append_again(
+        &self,
+        payload: &Payload,
+        signed: &Signed,
+        material: &VerificationMaterial,
+        timestamps: &[Bytes],
+    ) -> Result<Entry> {
+        let call = self.inner.append_again(payload, signed, material, timestamps);
         self.measure(Stage::Log, self.url(), call, |_| "ok").await
     }
 }

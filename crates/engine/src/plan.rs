@@ -64,6 +64,8 @@ pub struct LogRoute {
     pub log: Arc<dyn TransparencyLog>,
     /// For which runs.
     pub mode: LogMode,
+    /// Whether nothing is stored before it is logged.
+    pub required: bool,
 }
 
 /// Everything the engine does.

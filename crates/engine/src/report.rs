@@ -57,8 +57,10 @@ pub struct TargetReport {
     pub signed: bool,
     /// Whether the signature of an earlier attempt was taken over.
     pub resumed: bool,
-    /// Address of its log entry.
-    pub entry: Option<String>,
+    /// Addresses of its log entries: several where it went into several logs.
+    pub entries: Vec<String>,
+    /// Why it is not logged, where the plan does not require that.
+    pub unlogged: Option<Error>,
     /// Stores that were done with it in an earlier attempt.
     pub stored_before: BTreeSet<String>,
     /// What each of the other stores did, in the order of the plan.
@@ -69,7 +71,12 @@ impl TargetReport {
     /// Whether nothing is left to do.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.stopped.is_none() && self.stores.iter().all(|store| store.result.is_ok())
+        let may_be_logged = self.unlogged.as_ref().is_some_and(Error::is_retryable);
+        self.stopped.is_none() && !may_be_logged && self.is_held()
+    }
+
+    fn is_held(&self) -> bool {
+        self.stores.iter().all(|store| store.result.is_ok())
     }
 
     /// Whether a store holds it: done is also what every store skipped.
@@ -125,6 +132,24 @@ impl Report {
         self.complete && self.targets.iter().all(TargetReport::is_done)
     }
 
+    /// Gives up to log what is stored already, where the plan does not require it: nothing is left to do for that then.
+    ///
+    /// Whoever does not try again, or has tried often enough, calls this.
+    pub fn give_up_logging(&mut self) {
+        for target in &mut self.targets {
+            target.unlogged = target.unlogged.take().map(|error| error.with_retryable(false));
+        }
+    }
+
+    /// Why some of it is not logged, in one line, where all else is done.
+    #[must_use]
+    pub fn unlogged(&self) -> Option<String> {
+        let errors = self.targets.iter().filter_map(|target| target.unlogged.as_ref());
+        let mut told: Vec<String> = errors.map(Error::report).collect();
+        told.dedup();
+        (!told.is_empty()).then(|| format!("not logged: {}", told.join("; ")))
+    }
+
     /// Whether a store holds any of it.
     #[must_use]
     pub fn is_stored(&self) -> bool {
@@ -148,7 +173,13 @@ impl Report {
                     error,
                 })
             });
-            stopped.chain(stores)
+            let unlogged = target.unlogged.iter().map(|error| Failure {
+                target: &target.target,
+                stage: Stage::Log,
+                store: None,
+                error,
+            });
+            stopped.chain(unlogged).chain(stores)
         })
     }
 
@@ -174,6 +205,7 @@ impl Report {
         }
         if self.is_done() {
             all.insert(annotations::SIGNED.to_owned(), "true".to_owned());
+            all.extend(self.unlogged().map(|why| (annotations::REASON.to_owned(), why)));
         } else if !self.progress.targets.is_empty() {
             all.insert(annotations::PROGRESS.to_owned(), self.progress.to_json());
         }
@@ -189,6 +221,9 @@ impl Report {
             annotations::NEXT_ATTEMPT,
         ];
         let done = self.is_done();
+        let unlogged = self.targets.iter().any(|target| target.unlogged.is_some());
+        let obsolete =
+            obsolete.into_iter().filter(move |name| *name != annotations::REASON || !unlogged);
         obsolete.into_iter().filter(move |name| done && self.run.annotations.contains_key(*name))
     }
 }

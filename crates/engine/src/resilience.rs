@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
 use chains_core::{
-    Capabilities, Entry, Error, ErrorKind, Outcome, Payload, ReadBack, ReadQuery, Record, Result,
-    Signature, Signed, Signer, Store, Stored, TransparencyLog, VerificationMaterial,
+    Capabilities, Earlier, Entry, Error, ErrorKind, Outcome, Payload, ReadBack, ReadQuery, Record,
+    Result, Signature, Signed, Signer, Store, Stored, TransparencyLog, VerificationMaterial,
 };
 
 /// How long one attempt may take, and how many there are.
@@ -111,6 +112,14 @@ impl<B: Signer + ?Sized> Signer for Resilient<B> {
         self.policy.run(&what, || self.inner.material()).await
     }
 
+    fn start(&self) {
+        self.inner.start();
+    }
+
+    async fn earlier(&self, certificate: &[u8]) -> Result<Option<Earlier>> {
+        self.inner.earlier(certificate).await
+    }
+
     async fn sign(&self, message: &[u8]) -> Result<Signature> {
         let what = format!("signing with `{}`", self.name());
         self.policy.run(&what, || self.inner.sign(message)).await
@@ -131,5 +140,17 @@ impl<B: TransparencyLog + ?Sized> TransparencyLog for Resilient<B> {
     ) -> Result<Entry> {
         let what = format!("logging in {}", self.url());
         self.policy.run(&what, || self.inner.append(payload, signed, material)).await
+    }
+
+    async fn append_again(
+        &self,
+        payload: &Payload,
+        signed: &Signed,
+        material: &VerificationMaterial,
+        timestamps: &[Bytes],
+    ) -> Result<Entry> {
+        let what = format!("logging in {}", self.url());
+        let again = || self.inner.append_again(payload, signed, material, timestamps);
+        self.policy.run(&what, again).await
     }
 }

@@ -211,7 +211,7 @@ async fn only_signed_payloads_of_runs_that_ask_are_logged() {
     let (signer, store, log) =
         (signer(), memory("one"), Arc::new(FakeLog::new("https://log.example.com")));
     let mut plan = plan(&signer, &[store.clone()]);
-    plan.log = Some(LogRoute { log: log.clone(), mode: LogMode::WhenAsked });
+    plan.log = Some(LogRoute { log: log.clone(), mode: LogMode::WhenAsked, required: true });
     let engine = Engine::new(plan).unwrap();
     engine.process(&run(), &Progress::default()).await;
     assert_eq!(log.len(), 0);

@@ -51,6 +51,13 @@ pub use options::{BuildType, Options};
 pub const NAMES: [&str; 6] =
     ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton", "simplesigning"];
 
+/// What stands for `simplesigning` where signatures of images are kept in Sigstore bundles: a statement with the
+/// predicate `https://sigstore.dev/cosign/sign/v1`, as bundles hold no other payload.
+#[must_use]
+pub fn image_statement() -> Arc<dyn Format<Run>> {
+    Arc::new(simplesigning::ImageStatement)
+}
+
 /// The format of a name as the configuration has it.
 ///
 /// # Errors

@@ -183,7 +183,7 @@ fn parse(der: &[u8]) -> Result<Certificate, String> {
     Certificate::from_der(der).map_err(|e| format!("the certificate cannot be read: {e}"))
 }
 
-fn to_pem(der: &[u8]) -> Result<String, String> {
+pub(crate) fn to_pem(der: &[u8]) -> Result<String, String> {
     pem::encode_string("CERTIFICATE", LineEnding::LF, der)
         .map_err(|e| format!("the certificate cannot be written as PEM: {e}"))
 }

@@ -24,6 +24,11 @@ use crate::{FulcioOptions, sct};
 const LONGEST_MARGIN: Duration = Duration::from_secs(60);
 /// The same as a part of the time that the certificate is valid for.
 const MARGIN_PART: u32 = 10;
+/// For how long before its end a certificate of this lifetime is not used any more.
+pub(crate) fn margin(lifetime: Duration) -> Duration {
+    (lifetime / MARGIN_PART).min(LONGEST_MARGIN)
+}
+
 /// How many of the requests' time limits a whole attempt may take: token, certificate, explanation.
 const ATTEMPT: u32 = 3;
 
@@ -165,7 +170,7 @@ impl Issued {
 
     /// Whether there is time enough to sign and have it logged.
     pub(crate) fn is_usable(&self) -> bool {
-        self.remaining() > (self.lifetime / MARGIN_PART).min(LONGEST_MARGIN)
+        self.remaining() > margin(self.lifetime)
     }
 
     /// When to ask for the next one: when a third of its time is left.

@@ -25,7 +25,9 @@
 
 mod certificate;
 mod connection;
+mod earlier;
 mod fault;
+mod identity;
 mod issue;
 mod key;
 mod options;
@@ -38,6 +40,7 @@ mod token;
 mod trust;
 
 pub use connection::{Connection, Proxy};
+pub use identity::{Identity, VerifiedCertificate, verify_certificate};
 pub use options::FulcioOptions;
 pub use renewal::Status;
 pub use signer::FulcioSigner;

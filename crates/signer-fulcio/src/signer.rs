@@ -1,11 +1,13 @@
 //! The signer.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
-use chains_core::{Result, Signature, Signer, VerificationMaterial};
+use chains_core::{Earlier, Result, Signature, Signer, VerificationMaterial};
 use tokio::sync::watch;
 
+use crate::earlier;
 use crate::issue::Issuer;
 use crate::renewal::{Renewal, Status};
 use crate::{FulcioOptions, IdentitySource, TrustSource};
@@ -86,6 +88,17 @@ impl Signer for FulcioSigner {
 
     async fn material(&self) -> Result<Arc<VerificationMaterial>> {
         Ok(Arc::clone(self.renewal.certificate().await?.material()))
+    }
+
+    fn start(&self) {
+        self.renewal.start();
+    }
+
+    /// Told by the present certificate: an earlier one of ours has the same names, of the same issuer of tokens, and
+    /// was issued by the same authority.
+    async fn earlier(&self, certificate: &[u8]) -> Result<Option<Earlier>> {
+        let present = Arc::clone(self.renewal.certificate().await?.material());
+        Ok(earlier::of(&present, certificate, SystemTime::now()))
     }
 
     async fn sign(&self, message: &[u8]) -> Result<Signature> {

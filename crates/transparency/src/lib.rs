@@ -51,5 +51,5 @@ pub use root::{
 #[cfg(feature = "tuf")]
 pub use root::{SIGSTORE_MIRROR, TufOptions, TufTrust};
 pub use service::Transparency;
-pub use time::Validity;
+pub use time::{Validity, show};
 pub use tsa::{VerifiedTimestamp, verify_timestamp, verify_timestamps};

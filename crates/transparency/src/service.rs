@@ -17,7 +17,7 @@ use crate::recent::{self, Recent};
 use crate::rekor::{RekorV1, RekorV2};
 use crate::root::{Authority, ServiceKind, Trust, TrustSource};
 use crate::time;
-use crate::tsa::TimestampClient;
+use crate::tsa::{TimestampClient, verify_timestamp};
 use crate::{RekorVersion, TransparencyOptions};
 
 /// The versions of Rekor that are spoken.
@@ -88,6 +88,82 @@ impl Transparency {
         let shown = log.as_ref().map_or("the signing config's logs", |log| log.service.shown());
         let shown = shown.to_owned();
         Ok(Self { options, trust, http, log, timestamps, recent: Recent::default(), shown })
+    }
+
+    /// Has it timestamped, unless it has timestamps, and logs it.
+    async fn append_with(
+        &self,
+        payload: &Payload,
+        signed: &Signed,
+        material: &VerificationMaterial,
+        had: Option<&[Bytes]>,
+    ) -> Result<Entry> {
+        let logged = Logged::of(payload, signed, material)?;
+        let key = recent::key(&logged);
+        if let Some(entry) = self.recent.get(&key) {
+            return Ok(entry);
+        }
+        let trust = match &self.trust {
+            Some(source) => Some(source.trust().await?),
+            None => None,
+        };
+        let trust = trust.as_deref();
+        let timestamps = match had {
+            Some(had) => self.check_timestamps(&logged, trust, had).await?,
+            None => self.new_timestamps(&logged, trust).await?,
+        };
+        let mut entries = self.log_all(&logged, signed, trust).await?.into_iter();
+        let Some(first) = entries.next() else {
+            return Err(Error::new(ErrorKind::Configuration, "no transparency log is chosen"));
+        };
+        let entry = Entry { timestamps, others: entries.collect(), ..first };
+        check_has_time(&entry, &logged)?;
+        self.recent.put(key, entry.clone());
+        Ok(entry)
+    }
+
+    /// The time is told before the entry is made: an entry without a time would be made in vain.
+    async fn new_timestamps(
+        &self,
+        logged: &Logged<'_>,
+        trust: Option<&Trust>,
+    ) -> Result<Vec<Bytes>> {
+        let known = match &self.log {
+            Some(log) => self.version(log, trust),
+            None => services(trust, ServiceKind::Log, LOG_VERSIONS)?
+                .first()
+                .map(|(_, version)| *version),
+        };
+        self.check_time(logged, trust, known)?;
+        // Where it is not known yet that the log tells the time, a certificate is not left to chance.
+        let is_needed = match known {
+            Some(version) => version == 2,
+            None => matches!(logged.verifier, Verifier::Certificate { .. }),
+        };
+        self.stamp_all(logged, trust, is_needed).await
+    }
+
+    /// Checks timestamps that somebody kept, as those that have just come are checked.
+    async fn check_timestamps(
+        &self,
+        logged: &Logged<'_>,
+        trust: Option<&Trust>,
+        had: &[Bytes],
+    ) -> Result<Vec<Bytes>> {
+        let mut authorities = Vec::new();
+        match (trust, &self.options.timestamp_certificates) {
+            (Some(trust), None) => authorities.extend(trust.root.timestamp_authorities.clone()),
+            _ => {
+                for authority in &self.timestamps {
+                    authorities.extend(self.trusted_authorities(authority, trust).await?);
+                }
+            }
+        }
+        for timestamp in had {
+            let verified = verify_timestamp(timestamp, logged.signature, &authorities)?;
+            logged.verifier.check_valid_at(verified.time, "timestamp: time")?;
+        }
+        Ok(had.to_vec())
     }
 
     async fn log_all(
@@ -236,7 +312,23 @@ impl Transparency {
         trust: Option<&Trust>,
     ) -> Result<Bytes> {
         let client = &authority.client;
-        let trusted = match (&self.options.timestamp_certificates, trust) {
+        let trusted = self.trusted_authorities(authority, trust).await?;
+        let (timestamp, verified) = client.stamp(logged.signature, &trusted).await?;
+        logged
+            .verifier
+            .check_valid_at(verified.time, "timestamp: time")
+            .map_err(|e| e.context(format!("verifying a timestamp of {}", client.url())))?;
+        Ok(timestamp)
+    }
+
+    /// Whose timestamps are believed: those that are configured or trusted, and else the authority as it showed itself.
+    async fn trusted_authorities(
+        &self,
+        authority: &Timestamps,
+        trust: Option<&Trust>,
+    ) -> Result<Vec<Authority>> {
+        let client = &authority.client;
+        Ok(match (&self.options.timestamp_certificates, trust) {
             (Some(pem), _) => vec![Authority::from_pem(client.url(), pem)?],
             (None, Some(trust)) => trust.root.timestamp_authorities.clone(),
             (None, None) => {
@@ -247,13 +339,7 @@ impl Transparency {
                 });
                 vec![shown.await?.clone()]
             }
-        };
-        let (timestamp, verified) = client.stamp(logged.signature, &trusted).await?;
-        logged
-            .verifier
-            .check_valid_at(verified.time, "timestamp: time")
-            .map_err(|e| e.context(format!("verifying a timestamp of {}", client.url())))?;
-        Ok(timestamp)
+        })
     }
 
     /// Whether a signature would have no time: then its certificate could never be verified.
@@ -313,38 +399,17 @@ impl TransparencyLog for Transparency {
         signed: &Signed,
         material: &VerificationMaterial,
     ) -> Result<Entry> {
-        let logged = Logged::of(payload, signed, material)?;
-        let key = recent::key(&logged);
-        if let Some(entry) = self.recent.get(&key) {
-            return Ok(entry);
-        }
-        let trust = match &self.trust {
-            Some(source) => Some(source.trust().await?),
-            None => None,
-        };
-        let trust = trust.as_deref();
-        let known = match &self.log {
-            Some(log) => self.version(log, trust),
-            None => services(trust, ServiceKind::Log, LOG_VERSIONS)?
-                .first()
-                .map(|(_, version)| *version),
-        };
-        self.check_time(&logged, trust, known)?;
-        // Where it is not known yet that the log tells the time, a certificate is not left to chance.
-        let is_needed = match known {
-            Some(version) => version == 2,
-            None => matches!(logged.verifier, Verifier::Certificate { .. }),
-        };
-        // The time is told before the entry is made: an entry without a time would be made in vain.
-        let timestamps = self.stamp_all(&logged, trust, is_needed).await?;
-        let mut entries = self.log_all(&logged, signed, trust).await?.into_iter();
-        let Some(first) = entries.next() else {
-            return Err(Error::new(ErrorKind::Configuration, "no transparency log is chosen"));
-        };
-        let entry = Entry { timestamps, others: entries.collect(), ..first };
-        check_has_time(&entry, &logged)?;
-        self.recent.put(key, entry.clone());
-        Ok(entry)
+        self.append_with(payload, signed, material, None).await
+    }
+
+    async fn append_again(
+        &self,
+        payload: &Payload,
+        signed: &Signed,
+        material: &VerificationMaterial,
+        timestamps: &[Bytes],
+    ) -> Result<Entry> {
+        self.append_with(payload, signed, material, Some(timestamps)).await
     }
 }
 

@@ -4,8 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
-/// A moment as RFC 3339 has it.
-pub(crate) fn show(seconds: i64) -> String {
+/// A moment, in seconds since 1970, as RFC 3339 has it.
+#[must_use]
+pub fn show(seconds: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }
 

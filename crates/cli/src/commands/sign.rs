@@ -37,8 +37,8 @@ pub(crate) async fn run(args: SignArgs, format: Output) -> anyhow::Result<Exit> 
     }
     outcomes.sort_by_key(|(position, _)| *position);
     let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-    let keys = signing.map(|signing| signing.public_keys).unwrap_or_default();
-    let summary = Summary::new(outcomes, unread, summary::commands(&setup, &args, keys));
+    let verifying = signing.map(|signing| signing.verifying).unwrap_or_default();
+    let summary = Summary::new(outcomes, unread, summary::commands(&setup, &args, verifying));
     match format {
         Output::Json => output::json(&summary)?,
         Output::Table => summary.print(),
@@ -115,7 +115,9 @@ async fn process(
 async fn sign_one(engine: &Engine, remarks: &Remarks, run: Run) -> RunOutcome {
     let start = Instant::now();
     let of_others = remarks.before(&run).await;
-    let report = engine.process(&run, &Progress::default()).await;
+    let mut report = engine.process(&run, &Progress::default()).await;
+    // There is no later attempt that could.
+    report.give_up_logging();
     tracing::debug!(run = %report.run, targets = report.targets.len(), took = ?start.elapsed(), "worked on");
     match annotated(&run, &report) {
         Ok(annotated) => {

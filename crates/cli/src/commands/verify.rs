@@ -1,5 +1,6 @@
 //! `chains verify`: checks what was signed, and tells what was checked.
 
+mod bundle;
 mod checks;
 mod compare;
 mod folder;
@@ -8,11 +9,14 @@ mod rebuild;
 mod run;
 mod what;
 
+use anyhow::bail;
+use chains_backends::{Environment, Keyless};
+use chains_config::Config;
 use serde::Serialize;
 
 use crate::args::{Output, VerifyArgs};
 use crate::output::Exit;
-use crate::{keys, output};
+use crate::{keys, output, settings};
 
 use checks::{Found, Item, Trust, Weight};
 use what::What;
@@ -33,7 +37,19 @@ struct Verdict {
 
 pub(crate) async fn run(args: VerifyArgs, format: Output) -> anyhow::Result<Exit> {
     let keys = keys::public(&args.key, &args.cluster, &args.registry.ca_file).await?;
-    let trust = Trust { keys: &keys, types: &args.predicate_types };
+    let identity = args.identity.policy()?;
+    if keys.is_empty() && identity.is_none() {
+        bail!(
+            "whose signatures? Give --key, or --certificate-identity and --certificate-oidc-issuer"
+        );
+    }
+    let roots = roots(&args, identity.is_some()).await?;
+    let trust = Trust {
+        keys: &keys,
+        identity: identity.as_ref(),
+        roots: roots.as_ref(),
+        types: &args.predicate_types,
+    };
     let mut verdicts = Vec::with_capacity(args.what.len());
     for what in &args.what {
         verdicts.push(verify(what, trust, &args).await);
@@ -44,6 +60,23 @@ pub(crate) async fn run(args: VerifyArgs, format: Output) -> anyhow::Result<Exit
         Output::Table => verdicts.iter().for_each(print),
     }
     Ok(if all { Exit::Done } else { Exit::Failed })
+}
+
+/// Whom to trust, where it matters: with keys alone nothing is fetched.
+async fn roots(args: &VerifyArgs, keyless: bool) -> anyhow::Result<Option<Keyless>> {
+    if !keyless && args.trust.trusted_root.is_none() {
+        return Ok(None);
+    }
+    let root = args.trust.trusted_root.as_ref();
+    let pairs = root.map(|path| ("sigstore.trusted-root".to_owned(), path.display().to_string()));
+    let config = Config::from_pairs(pairs).map_err(|faults| settings::error_of(&faults))?;
+    let environment = Environment {
+        ca_files: args.registry.ca_file.clone(),
+        cache: settings::cache(),
+        ..Environment::anonymous()
+    };
+    let roots = Keyless::load(&config, &environment).await;
+    roots.map(Some).map_err(|error| anyhow::anyhow!(error.report()))
 }
 
 async fn verify(argument: &str, trust: Trust<'_>, args: &VerifyArgs) -> Verdict {
@@ -66,7 +99,10 @@ async fn verify(argument: &str, trust: Trust<'_>, args: &VerifyArgs) -> Verdict 
 async fn find(argument: &str, trust: Trust<'_>, args: &VerifyArgs) -> anyhow::Result<Found> {
     match What::of(argument)? {
         What::Folder(path) => folder::verify(path, trust).await,
-        What::Run(path) => run::verify(path, trust).await,
+        What::Run(path) => match bundle::read(path)? {
+            Some(bundle) => bundle::verify(path, &bundle, trust),
+            None => run::verify(path, trust).await,
+        },
         What::Image => image::verify(argument, trust, args).await,
     }
 }

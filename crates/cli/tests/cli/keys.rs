@@ -96,3 +96,37 @@ fn a_reference_to_a_key_in_a_service_has_a_form() {
     // There is nobody to ask: nothing was said about where.
     check("hashivault://chains", "VAULT_ADDR");
 }
+
+#[test]
+fn who_must_have_signed_is_said_in_full() {
+    let scene = Scene::signed();
+    let check = |options: &[&str], says: &str| {
+        let args = [&["verify", "chains-out"], options].concat();
+        scene.run(&args).expect(2).says(says);
+    };
+    check(&[], "--certificate-identity and --certificate-oidc-issuer");
+    check(&["--certificate-identity", "me@example.com"], "--certificate-oidc-issuer");
+    check(&["--certificate-oidc-issuer", "https://a"], "--certificate-identity");
+    let regexp = ["--certificate-identity-regexp", "(", "--certificate-oidc-issuer", "https://a"];
+    check(&regexp, "regular expression");
+    let missing = ["--certificate-identity", "a", "--certificate-oidc-issuer", "b"];
+    check(&[&missing[..], &["--trusted-root", "none.json"]].concat(), "none.json");
+}
+
+#[test]
+fn keyless_signing_says_what_is_missing() {
+    let scene = Scene::new();
+    scene.write("run.yaml", TASK_RUN);
+    let sign = |options: &[&str]| scene.run(&[&["sign", "run.yaml"], options].concat());
+    sign(&["--identity-token", "secret-token"]).expect(2);
+    let said = sign(&["--identity-token", "secret-token"]);
+    assert!(
+        !said.out.contains("secret-token") && !said.err.contains("secret-token"),
+        "{}",
+        said.err
+    );
+    sign(&["--identity-token", "x", "--key", "y"]).expect(2).says("cannot be used with");
+    // A private server and nobody to give a token: nothing is signed, and the folder stays as it was.
+    sign(&["--fulcio-url", "http://127.0.0.1:1"]).expect(2).says("identity token");
+    assert!(!scene.path("chains-out").exists());
+}

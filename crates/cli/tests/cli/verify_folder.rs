@@ -96,7 +96,11 @@ fn a_record_is_what_its_name_says() {
         rename(scene, &stem, "removed");
         rename(scene, "provenance", &stem);
     };
-    check(DEFAULT, to_image, "content: expected is a bare signature, found a DSSE envelope");
+    check(
+        DEFAULT,
+        to_image,
+        "content: expected is a signature of an image, found a statement of another kind",
+    );
     let to_provenance = |scene: &Scene, _: &Path| {
         rename(scene, "provenance", "removed");
         rename(scene, &image_stem(scene), "provenance");

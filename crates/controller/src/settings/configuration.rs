@@ -32,13 +32,16 @@ pub(super) fn needs_key(config: &Config) -> bool {
 /// Whether the same engine does for both.
 pub(super) fn same_engine(one: &Config, other: &Config) -> bool {
     // All but the filter and the retries, and where values come from.
-    let Config { artifacts, storage, signers, builder_id, build_type, transparency, .. } = one;
+    let Config {
+        artifacts, storage, signers, builder_id, build_type, transparency, sigstore, ..
+    } = one;
     *artifacts == other.artifacts
         && *storage == other.storage
         && *signers == other.signers
         && *builder_id == other.builder_id
         && *build_type == other.build_type
         && *transparency == other.transparency
+        && *sigstore == other.sigstore
 }
 
 /// Builds the engine that signs with this key.
@@ -149,14 +152,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_in_is_a_fault() {
-        let missing = "not built into this program: the store `gcs`";
+    fn services_of_sigstore_and_of_keys_are_asked_for_nothing_while_it_is_checked() {
+        check_read(&[("transparency.enabled", "true")], Ok(()));
+        let keyless = [
+            ("signers.x509.fulcio.enabled", "true"),
+            ("signers.x509.fulcio.address", "http://127.0.0.1:1"),
+            ("transparency.enabled", "true"),
+            ("transparency.url", "http://127.0.0.1:1"),
+            ("sigstore.trusted-root", "/there/is/none"),
+            ("storage.oci.encoding-format", "sigstore-bundle"),
+        ];
+        check_read(&keyless, Ok(()));
         check_read(
-            &[("artifacts.taskrun.storage", "gcs"), ("storage.gcs.bucket", "runs")],
-            Err(missing),
+            &[
+                ("artifacts.taskrun.signer", "kms"),
+                ("signers.kms.kmsref", "hashivault://chains"),
+                ("signers.kms.auth.address", "http://127.0.0.1:1"),
+            ],
+            Ok(()),
         );
-        let log = "not built into this program: the transparency log (`transparency.enabled`)";
-        check_read(&[("transparency.enabled", "true")], Err(log));
     }
 
     #[test]

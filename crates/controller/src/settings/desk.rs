@@ -89,10 +89,8 @@ impl Desk {
     fn configuration(&mut self, sight: Sight<ConfigMap>) {
         match sight {
             Sight::There(map) => self.read(&map),
-            Sight::Gone if self.accepted.is_none() => {
-                self.configuration_news.defaults();
-                self.accept(Config::default());
-            }
+            // What runs are signed by can't be taken back, so nothing is guessed.
+            Sight::Gone if self.accepted.is_none() => self.configuration_news.missing(),
             Sight::Gone => self.configuration_news.deleted(),
             Sight::Unknown(error) => self.configuration_news.unknown(&error),
         }
@@ -180,6 +178,7 @@ impl Desk {
     }
 
     fn enact(&mut self, made: Made) {
+        made.engine.start();
         let active = Active {
             engine: made.engine.clone(),
             filter: made.config.filter.clone(),

@@ -16,7 +16,7 @@
 //! - The rights to `list` and `watch` the ConfigMaps by name, and the Secret where the configuration names one.
 //!
 //! # Caveats
-//! - Without the ConfigMap, the defaults apply. Where it is deleted while the controller runs, what it said last
+//! - Without the ConfigMap nothing is signed. Where it is deleted while the controller runs, what it said last
 //!   stays in force until the controller starts again.
 
 mod configuration;

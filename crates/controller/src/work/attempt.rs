@@ -147,11 +147,11 @@ impl Worker {
         }
         let progress = progress(&family.run);
         let until = until(hurry.clone());
-        let report = active.engine.process_until(&family.run, &progress, until).await;
+        let mut report = active.engine.process_until(&family.run, &progress, until).await;
         self.metrics.attempt(item.key.api.kind, &report);
         drop(room);
         let retries = if item.gone { item.retries } else { seen.retries };
-        let next = match outcome::next(&report, retries, &active.retry) {
+        let next = match outcome::next(&mut report, retries, &active.retry) {
             Next::Again { .. } | Next::Failed if hurry.is_cancelled() => Next::Interrupted,
             next => next,
         };

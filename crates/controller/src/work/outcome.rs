@@ -80,14 +80,19 @@ pub(super) enum Next {
 }
 
 /// Decides after an attempt. `retries` is how many retries had failed before it, `None` where it was the first.
-pub(super) fn next(report: &Report, retries: Option<u32>, retry: &Retry) -> Next {
+pub(super) fn next(report: &mut Report, retries: Option<u32>, retry: &Retry) -> Next {
     if report.is_done() {
         return Next::Signed;
     }
-    match cause(report) {
-        Some(cause) => again(retries, retry, cause),
-        None => Next::Failed,
+    let next = cause(report).map_or(Next::Failed, |cause| again(retries, retry, cause));
+    if next == Next::Failed {
+        // What is stored and could not be logged has not failed where logging is not required.
+        report.give_up_logging();
+        if report.is_done() {
+            return Next::Signed;
+        }
     }
+    next
 }
 
 /// The first cause that a later attempt may mend. Rights are often given late, or withdrawn for a moment by mistake.

@@ -17,6 +17,8 @@ struct Repository {
     is_expired: AtomicBool,
     /// Its targets are not what was signed.
     is_forged: AtomicBool,
+    /// It does not show the root to begin with.
+    has_no_root: AtomicBool,
 }
 
 impl Answers for Repository {
@@ -27,6 +29,7 @@ impl Answers for Repository {
         let path = request.strip_prefix("GET /").unwrap();
         let name = match path {
             "timestamp.json" if self.is_expired.load(Ordering::SeqCst) => "expired.timestamp.json",
+            "root.json" if !self.has_no_root.load(Ordering::SeqCst) => "1.root.json",
             path => path,
         };
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tuf").join(name);
@@ -113,10 +116,19 @@ async fn what_does_not_verify_is_refused() {
 }
 
 #[tokio::test]
-async fn another_repository_brings_its_root() {
-    let options = TufOptions { mirror: "https://tuf.example.com".into(), ..TufOptions::default() };
-    let error = TufTrust::new(options).unwrap_err();
-    let words = "the TUF repository https://tuf.example.com needs its `root.json`";
-    check_error(&error, ErrorKind::Configuration, words);
+async fn another_repository_shows_its_root_once() {
+    let (repository, options) = start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Some(folder.path().join("cache"));
+    let options = TufOptions { root: None, cache, ..options };
+    let trust = TufTrust::new(options.clone()).unwrap();
+    assert_eq!(trust.trust().await.unwrap().root.logs.len(), 2);
+    // Whoever answers later is held to the root that was shown first.
+    assert!(folder.path().join("cache/root.json").is_file());
+    repository.has_no_root.store(true, Ordering::SeqCst);
+    TufTrust::new(options.clone()).unwrap().trust().await.unwrap();
+    let elsewhere = TufOptions { cache: None, ..options };
+    let error = TufTrust::new(elsewhere).unwrap().trust().await.unwrap_err();
+    check_error(&error, ErrorKind::NotFound, "fetching root.json from http://127.0.0.1");
     TufTrust::new(TufOptions::default()).unwrap();
 }

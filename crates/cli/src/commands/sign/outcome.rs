@@ -57,8 +57,8 @@ pub(crate) struct TargetOutcome {
     pub(crate) full_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log_entry: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    log_entries: Vec<String>,
     pub(crate) stores: Vec<StoreOutcome>,
 }
 
@@ -107,8 +107,10 @@ impl RunOutcome {
             (true, true) if report.targets.iter().any(|target| target.signed) => Status::Signed,
             (true, true) => Status::Unsigned,
         };
+        let unlogged = report.unlogged();
         let notes = report.missing_children.iter().map(|child| format!("left out: {child}"));
-        let notes = notes.collect();
+        let unlogged = unlogged.map(|why| format!("{why}; signing it again logs it"));
+        let notes = notes.chain(unlogged).collect();
         let targets = report.targets.into_iter().map(TargetOutcome::of).collect();
         Self { notes, targets, annotated, ..Self::new(report.run, status, None) }
     }
@@ -194,7 +196,7 @@ impl TargetOutcome {
             short_key: report.key.short,
             full_key: report.key.full,
             failed,
-            log_entry: report.entry,
+            log_entries: report.entries,
             stores: report.stores.into_iter().map(StoreOutcome::of).collect(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use chains_backends::Environment;
-use chains_config::{Artifact, Config, SignerName, StorageName};
+use chains_config::{Artifact, Config, Origin, SignerName, StorageName};
 use chains_core::{PublicKey, Signer};
 use chains_engine::Engine;
 use chains_signer_x509::X509Signer;
@@ -26,15 +26,15 @@ pub(crate) struct Setup {
     pub(crate) folder: PathBuf,
 }
 
-/// A key that signs: to be compared with, and as an argument of `chains verify --key`.
-type Verifying = (PublicKey, String);
+/// What verifies: a key to be compared with, where it stays the same, and the options of `chains verify`.
+type Verifying = (Option<PublicKey>, String);
 
 /// What it is done with.
 #[derive(Debug)]
 pub(crate) struct Signing {
     pub(crate) engine: Engine,
-    /// As arguments of `chains verify --key`.
-    pub(crate) public_keys: Vec<String>,
+    /// As options of `chains verify`.
+    pub(crate) verifying: Vec<String>,
     pub(super) remarks: Arc<Remarks>,
 }
 
@@ -50,14 +50,16 @@ impl Setup {
         let mut keys = Vec::new();
         let x509 = self.x509(args, &mut keys).await?;
         let x509 = x509.map(|signer| -> Arc<dyn Signer> { Arc::new(signer) });
-        let environment = settings::environment(&args.registry, x509)?;
+        let environment = settings::environment(&args.registry, x509, args.sigstore.token())?;
         let engine =
             chains_backends::engine(&self.config, &environment).map_err(settings::report)?;
         // The engine has this signer too.
         keys.extend(self.kms(&environment).await?);
-        let (of_signers, public_keys) = keys.into_iter().unzip();
+        keys.extend(self.keyless(&environment).await?);
+        let (of_signers, verifying): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+        let of_signers = of_signers.into_iter().flatten().collect();
         let remarks = Arc::new(Remarks::new(&self.config, of_signers)?);
-        Ok(Signing { engine, public_keys, remarks })
+        Ok(Signing { engine, verifying, remarks })
     }
 
     async fn x509(
@@ -65,7 +67,8 @@ impl Setup {
         args: &SignArgs,
         keys: &mut Vec<Verifying>,
     ) -> anyhow::Result<Option<X509Signer>> {
-        if !self.config.signers_in_use().contains(&SignerName::X509) {
+        let uses = self.config.signers_in_use().contains(&SignerName::X509);
+        if !uses || self.config.signers.x509.fulcio.enabled {
             return Ok(None);
         }
         let (signer, shown) = match &self.key(args)? {
@@ -80,7 +83,7 @@ impl Setup {
                 (signer, argument(&public))
             }
         };
-        keys.push((signer.public_key().clone(), shown));
+        keys.push((Some(signer.public_key().clone()), format!("--key {shown}")));
         Ok(Some(signer))
     }
 
@@ -97,7 +100,33 @@ impl Setup {
         let signer = signer.map_err(told)?.context("the signer `kms` signs nothing")?;
         let material = signer.material().await.map_err(told)?;
         let shown = settings::quoted(section.key.as_str());
-        Ok(Some((material.public_key.clone(), shown)))
+        Ok(Some((Some(material.public_key.clone()), format!("--key {shown}"))))
+    }
+
+    /// Gets the first certificate: what is wrong with the token or the server is told once, and before anything is
+    /// signed.
+    async fn keyless(&self, environment: &Environment) -> anyhow::Result<Option<Verifying>> {
+        let uses = self.config.signers_in_use().contains(&SignerName::X509);
+        if !uses || !self.config.signers.x509.fulcio.enabled {
+            return Ok(None);
+        }
+        let told = |error: chains_core::Error| anyhow::anyhow!(error.report());
+        let signer = chains_backends::signer(SignerName::X509, &self.config, environment);
+        let signer = signer.map_err(told)?.context("the signer `x509` signs nothing")?;
+        let material = signer.material().await.map_err(told)?;
+        let identity = chains_backends::identity_of(&material).map_err(told)?;
+        let quoted = |text: &str| settings::quoted(text);
+        let subject = identity.subjects.first().map(String::as_str).unwrap_or_default();
+        let issuer = identity.issuer.as_deref().unwrap_or_default();
+        let mut shown = format!(
+            "--certificate-identity {} --certificate-oidc-issuer {}",
+            quoted(subject),
+            quoted(issuer)
+        );
+        if let Some(root) = &self.config.sigstore.trusted_root {
+            shown.push_str(&format!(" --trusted-root {}", argument(root)));
+        }
+        Ok(Some((None, shown)))
     }
 
     /// The key that is given, or else that of the configuration.
@@ -175,6 +204,12 @@ fn configuration(args: &SignArgs) -> anyhow::Result<Config> {
         replace(SIGNER_KEYS, is(|artifact| artifact.signer != SignerName::None), "kms");
         overrides.push(("signers.kms.kmsref", key.to_string()));
     }
+    let logs = before.as_ref().is_some_and(|config| {
+        let settings = config.settings().iter();
+        let mut told = settings.filter(|setting| setting.key == "transparency.enabled");
+        told.any(|setting| setting.origin != Origin::Default)
+    });
+    overrides.extend(args.sigstore.overrides(logs));
     settings::configuration(given, &overrides)
 }
 

@@ -76,13 +76,13 @@ impl Summary {
 pub(crate) fn commands<'a>(
     setup: &'a Setup,
     args: &'a SignArgs,
-    keys: Vec<String>,
+    verifying: Vec<String>,
 ) -> impl FnOnce(&[RunOutcome]) -> Vec<String> + 'a {
     move |runs| {
-        if keys.is_empty() {
+        if verifying.is_empty() {
             return Vec::new();
         }
-        let keys: String = keys.iter().map(|key| format!(" --key {key}")).collect();
+        let keys: String = verifying.iter().map(|options| format!(" {options}")).collect();
         let mut commands = Vec::new();
         let command =
             |what: &str, options: &str| format!("chains verify {}{keys}{options}", quoted(what));

@@ -1,16 +1,26 @@
 //! The checks that everything signed goes through.
 
+use chains_backends::{Evidence, IdentityPolicy, Keyless};
 use chains_core::{Digest, Error, ErrorKind, PublicKey, Result, Signed, media_type};
-use chains_verify::{SimpleSigning, Statement, check_subject, verify_detached, verify_envelope};
+use chains_verify::{
+    SimpleSigning, Statement, Verified, check_subject, verify_detached, verify_envelope,
+};
 use serde::Serialize;
 
 /// Predicate types of SLSA provenance: what counts where `--type` does not say otherwise.
 const SLSA: [&str; 2] = ["https://slsa.dev/provenance/v0.2", "https://slsa.dev/provenance/v1"];
 
+/// The predicate type of a signature of an image that is a statement.
+pub(crate) const IMAGE_SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
+
 /// What is trusted, and for what.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trust<'a> {
     pub(crate) keys: &'a [PublicKey],
+    /// Who must have signed what is signed keyless.
+    pub(crate) identity: Option<&'a IdentityPolicy>,
+    /// Whom to trust among Sigstore's services, where that matters.
+    pub(crate) roots: Option<&'a Keyless>,
     /// Predicate types of `--type`; none where it was not given.
     pub(crate) types: &'a [String],
 }
@@ -120,20 +130,73 @@ pub(crate) fn refusal(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::Verification, why)
 }
 
+/// The signature itself: by one of the keys, or keyless by who must have signed.
+fn signed_by(
+    checks: &mut Checks,
+    signed: &Signed,
+    payload: &[u8],
+    trust: Trust<'_>,
+    evidence: Evidence<'_>,
+) -> Option<()> {
+    let by_key = || match signed {
+        Signed::Dsse(envelope) => verify_envelope(envelope, media_type::IN_TOTO, trust.keys),
+        Signed::Detached(signature) => verify_detached(payload, signature, trust.keys),
+    };
+    let (Some(policy), Some(roots)) = (trust.identity, trust.roots) else {
+        let verified = checks.note(by_key(), told)?;
+        return entries(checks, signed, payload, trust, &verified, evidence);
+    };
+    if !trust.keys.is_empty()
+        && let Ok(verified) = by_key()
+    {
+        checks.note(Ok(&verified), |verified| told(verified))?;
+        return entries(checks, signed, payload, trust, &verified, evidence);
+    }
+    let keyless = match signed {
+        Signed::Dsse(envelope) if envelope.payload_type != media_type::IN_TOTO => {
+            let found = &envelope.payload_type;
+            Err(refusal(format!("payload type: {found:?} is not {:?}", media_type::IN_TOTO)))
+        }
+        _ => roots.verify(policy, signed, payload, evidence),
+    };
+    checks.note(keyless, ToString::to_string).map(drop)
+}
+
+fn told(verified: &Verified) -> String {
+    format!("signature by {} ({})", verified.key_id, verified.algorithm.as_str())
+}
+
+/// Where somebody says whom to trust, entries that come with a signature by a key have to hold too.
+fn entries(
+    checks: &mut Checks,
+    signed: &Signed,
+    payload: &[u8],
+    trust: Trust<'_>,
+    verified: &Verified,
+    evidence: Evidence<'_>,
+) -> Option<()> {
+    let (Some(roots), Some(bundle)) = (trust.roots, evidence.bundle) else { return Some(()) };
+    let key = trust.keys.iter().find(|key| key.id() == verified.key_id)?;
+    let message = matches!(signed, Signed::Detached(_)).then_some(payload);
+    checks.note(roots.verify_entries(key, bundle, message), |count| {
+        format!("{count} entries of trusted logs hold")
+    })?;
+    Some(())
+}
+
 /// A statement in an envelope: signature, payload type, form, and subject where one is expected.
 pub(crate) fn statement(
     checks: &mut Checks,
     signed: &Signed,
     trust: Trust<'_>,
+    evidence: Evidence<'_>,
     subject: Option<&Digest>,
 ) -> Option<Statement> {
     let Signed::Dsse(envelope) = signed else {
         checks.failed(&refusal("content: expected is a DSSE envelope, found a bare signature"));
         return None;
     };
-    checks.note(verify_envelope(envelope, media_type::IN_TOTO, trust.keys), |verified| {
-        format!("signature by {} ({})", verified.key_id, verified.algorithm.as_str())
-    })?;
+    signed_by(checks, signed, &envelope.payload, trust, evidence)?;
     let statement = checks.note(Statement::from_json(&envelope.payload), |statement| {
         format!("in-toto statement, predicate {}", statement.predicate_type)
     })?;
@@ -150,8 +213,9 @@ pub(crate) fn provenance(
     checks: &mut Checks,
     signed: &Signed,
     trust: Trust<'_>,
+    evidence: Evidence<'_>,
 ) -> Option<Statement> {
-    let statement = statement(checks, signed, trust, None)?;
+    let statement = statement(checks, signed, trust, evidence, None)?;
     if trust.accepts(&statement.predicate_type) {
         return Some(statement);
     }
@@ -166,15 +230,13 @@ pub(crate) fn signature(
     payload: &[u8],
     signed: &Signed,
     trust: Trust<'_>,
+    evidence: Evidence<'_>,
 ) -> Option<()> {
-    let Signed::Detached(signature) = signed else {
+    if matches!(signed, Signed::Dsse(_)) {
         checks.failed(&refusal("content: expected is a bare signature, found a DSSE envelope"));
         return None;
-    };
-    checks.note(verify_detached(payload, signature, trust.keys), |verified| {
-        format!("signature by {} ({})", verified.key_id, verified.algorithm.as_str())
-    })?;
-    Some(())
+    }
+    signed_by(checks, signed, payload, trust, evidence)
 }
 
 /// An image signature: signature and form. For which image it is, is left to check.
@@ -183,8 +245,9 @@ pub(crate) fn image_signature(
     payload: &[u8],
     signed: &Signed,
     trust: Trust<'_>,
+    evidence: Evidence<'_>,
 ) -> Option<SimpleSigning> {
-    signature(checks, payload, signed, trust)?;
+    signature(checks, payload, signed, trust, evidence)?;
     checks.note(SimpleSigning::from_json(payload), |document| {
         format!("simple signing document for {}", document.docker_reference)
     })

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use chains_core::{Result, Signed, media_type};
+use chains_backends::Evidence;
+use chains_core::bundle::{Bundle, KeyMaterial};
+use chains_core::{ImageDigest, ImageName, Result, Signed, media_type};
 use chains_store_local::{Listed, Listing, LocalRecord, LocalStore, RecordKind, Unrecognised};
 use chains_verify::{BundleContent, Statement, verify_bundle};
 use serde_json::Value;
@@ -80,7 +82,7 @@ fn statement(
     signed: &Signed,
     trust: Trust<'_>,
 ) -> Option<Statement> {
-    let statement = checks::provenance(checks, signed, trust)?;
+    let statement = checks::provenance(checks, signed, trust, evidence(record))?;
     let payload = &record.stored.payload;
     let is_same = matches!(signed, Signed::Dsse(envelope) if envelope.payload == *payload);
     let same = if is_same {
@@ -130,7 +132,7 @@ fn status(
     trust: Trust<'_>,
 ) -> Option<()> {
     let payload = &record.stored.payload;
-    checks::signature(checks, payload, signed, trust)?;
+    checks::signature(checks, payload, signed, trust, evidence(record))?;
     let status: Option<Value> = serde_json::from_slice(payload).ok();
     // Every run that is over has them; no other document that is signed does.
     let is_status = status.is_some_and(|status| status["conditions"].is_array());
@@ -148,7 +150,10 @@ fn image(
     provenance: Option<&Statement>,
 ) -> Option<()> {
     let payload = &record.stored.payload;
-    let document = checks::image_signature(checks, payload, signed, trust)?;
+    if matches!(signed, Signed::Dsse(_)) {
+        return image_statement(checks, listed, record, signed, trust);
+    }
+    let document = checks::image_signature(checks, payload, signed, trust, evidence(record))?;
     let named = document.image().and_then(|image| {
         let is_named = listed.is_of_image(&image);
         is_named.then_some(image).ok_or_else(|| {
@@ -169,13 +174,56 @@ fn image(
     checks.note(subject, |()| "the provenance beside it speaks of this image".to_owned())
 }
 
+/// A signature of an image as a statement, which bundles in registries hold.
+fn image_statement(
+    checks: &mut Checks,
+    listed: &Listed,
+    record: &LocalRecord,
+    signed: &Signed,
+    trust: Trust<'_>,
+) -> Option<()> {
+    let statement = checks::statement(checks, signed, trust, evidence(record), None)?;
+    if statement.predicate_type != checks::IMAGE_SIGNATURE {
+        let why = "content: expected is a signature of an image, found a statement of another kind";
+        checks.failed(&refusal(why));
+        return None;
+    }
+    let is_named = statement.subjects.iter().any(|subject| {
+        let name = subject.name.parse::<ImageName>();
+        let digest = subject.digest.get("sha256").map(|hex| format!("sha256:{hex}").parse());
+        match (name, digest) {
+            (Ok(name), Some(Ok(digest))) => listed.is_of_image(&ImageDigest { name, digest }),
+            _ => false,
+        }
+    });
+    let named = is_named.then_some(()).ok_or_else(|| {
+        refusal("image: the file is named for another image than the one that is signed")
+    });
+    checks.note(named, |()| "signs the image that the file is named for".to_owned())
+}
+
+/// What lies beside a signature.
+fn evidence(record: &LocalRecord) -> Evidence<'_> {
+    Evidence {
+        certificate: record.stored.certificate.as_deref(),
+        chain: record.stored.chain.as_deref(),
+        bundle: record.bundle.as_ref(),
+        ..Evidence::default()
+    }
+}
+
 fn bundle(
     checks: &mut Checks,
     record: &LocalRecord,
     content: BundleContent<'_>,
     trust: Trust<'_>,
 ) -> Option<()> {
-    let Some(bundle) = &record.bundle else { return Some(()) };
+    // What is signed keyless was verified with its bundle.
+    let keyless =
+        |bundle: &&Bundle| matches!(bundle.verification_material.key, KeyMaterial::Certificate(_));
+    let Some(bundle) = record.bundle.as_ref().filter(|bundle| !keyless(bundle)) else {
+        return Some(());
+    };
     checks.note(verify_bundle(bundle, content, trust.keys), |_| {
         "the Sigstore bundle holds the same signature".to_owned()
     })?;

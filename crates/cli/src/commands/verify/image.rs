@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use chains_core::{Error, ErrorKind, ImageDigest};
-use chains_store_oci::{Attached, Attachments, OciStore, Unreadable};
+use chains_backends::Evidence;
+use chains_core::{Error, ErrorKind, ImageDigest, Stored};
+use chains_store_oci::{Attached, Attachments, Bundled, Bundles, OciStore, Unreadable};
+use chains_verify::Statement;
 
 use super::checks::{self, Checks, Found, Item, Trust, Weight};
 use crate::args::VerifyArgs;
@@ -24,30 +26,38 @@ pub(crate) async fn verify(
     let image = store.resolve(reference).await.map_err(settings::report)?;
     let signatures = store.signatures(&image).await.map_err(settings::report)?;
     let attestations = store.attestations(&image).await.map_err(settings::report)?;
+    let bundles = store.bundles(&image).await.map_err(settings::report)?;
     tracing::debug!(
         %image,
         signatures = signatures.found.len(),
         attestations = attestations.found.len(),
+        bundles = bundles.found.len(),
         "read from the registry"
     );
-    Ok(found(&image, signatures, attestations, trust))
+    Ok(found(&image, signatures, attestations, bundles, trust))
 }
 
 fn found(
     image: &ImageDigest,
     signatures: Attachments,
     attestations: Attachments,
+    bundles: Bundles,
     trust: Trust<'_>,
 ) -> Found {
     let mut found = Found::default();
+    let (of_image, of_runs): (Vec<_>, Vec<_>) =
+        bundles.found.iter().partition(|bundled| signs_image(bundled));
     found.items.extend(signatures.found.iter().map(|one| signature(one, image, trust)));
+    found.items.extend(of_image.iter().map(|one| bundled_signature(one, image, trust)));
     found.items.extend(signatures.unreadable.into_iter().map(|one| unreadable(one, SIGNATURE)));
     if found.items.is_empty() {
         found.notes.push("no image signature was found".to_owned());
     }
     let mut others: Vec<Item> =
         attestations.found.iter().map(|one| attestation(one, image, trust)).collect();
+    others.extend(of_runs.iter().map(|one| bundled_attestation(one, image, trust)));
     others.extend(attestations.unreadable.into_iter().map(|one| unreadable(one, ATTESTATION)));
+    others.extend(bundles.unreadable.into_iter().map(|one| unreadable(one, ATTESTATION)));
     if !others.iter().any(|item| item.kind == ATTESTATION) {
         let none = match others.as_slice() {
             [] => "no attestation was found".to_owned(),
@@ -68,19 +78,63 @@ fn signature(found: &Attached, image: &ImageDigest, trust: Trust<'_>) -> Item {
     let mut checks = Checks::default();
     if let Some(signed) = &found.stored.signed
         && let Some(document) =
-            checks::image_signature(&mut checks, &found.stored.payload, signed, trust)
+            checks::image_signature(&mut checks, &found.stored.payload, signed, trust, layer(found))
     {
         checks.note(document.check(&image.digest), |()| format!("signs {}", image.digest));
     }
     checks.into_item(SIGNATURE, found.stored.location.clone(), Weight::OneOfKind)
 }
 
-fn attestation(found: &Attached, image: &ImageDigest, trust: Trust<'_>) -> Item {
+/// What is kept in the annotations of a layer.
+fn layer(found: &Attached) -> Evidence<'_> {
+    Evidence {
+        certificate: found.stored.certificate.as_deref(),
+        chain: found.stored.chain.as_deref(),
+        bundle: None,
+        entry: found.bundle.as_deref(),
+        timestamp: found.timestamp.as_deref(),
+    }
+}
+
+fn whole(found: &Bundled) -> Evidence<'_> {
+    let certificate = found.stored.certificate.as_deref();
+    Evidence { certificate, bundle: Some(&found.bundle), ..Evidence::default() }
+}
+
+/// Whether it says of itself that it is a signature of an image and no attestation; what does not hold cannot be
+/// believed to be either.
+fn signs_image(bundled: &Bundled) -> bool {
+    Statement::from_json(&bundled.stored.payload)
+        .is_ok_and(|statement| statement.predicate_type == checks::IMAGE_SIGNATURE)
+}
+
+fn bundled_signature(found: &Bundled, image: &ImageDigest, trust: Trust<'_>) -> Item {
     let mut checks = Checks::default();
-    let signed = found.stored.signed.as_ref();
-    let statement = signed
-        .and_then(|signed| checks::statement(&mut checks, signed, trust, Some(&image.digest)));
-    let location = found.stored.location.clone();
+    if let Some(signed) = &found.stored.signed {
+        checks::statement(&mut checks, signed, trust, whole(found), Some(&image.digest));
+    }
+    checks.into_item(SIGNATURE, found.stored.location.clone(), Weight::OneOfKind)
+}
+
+fn attestation(found: &Attached, image: &ImageDigest, trust: Trust<'_>) -> Item {
+    attested(&found.stored, layer(found), image, trust)
+}
+
+fn bundled_attestation(found: &Bundled, image: &ImageDigest, trust: Trust<'_>) -> Item {
+    attested(&found.stored, whole(found), image, trust)
+}
+
+fn attested(
+    stored: &Stored,
+    evidence: Evidence<'_>,
+    image: &ImageDigest,
+    trust: Trust<'_>,
+) -> Item {
+    let mut checks = Checks::default();
+    let statement = stored.signed.as_ref().and_then(|signed| {
+        checks::statement(&mut checks, signed, trust, evidence, Some(&image.digest))
+    });
+    let location = stored.location.clone();
     match statement {
         // What does not hold cannot be believed to be of another type.
         Some(statement) if !trust.accepts(&statement.predicate_type) => {
@@ -99,7 +153,7 @@ fn unreadable(unreadable: Unreadable, kind: &'static str) -> Item {
 #[cfg(test)]
 mod tests {
     use chains_core::{Payload, Signed, Stored, Target};
-    use chains_store_oci::{Attached, Attachments, Unreadable};
+    use chains_store_oci::{Attached, Attachments, Bundles, Unreadable};
     use chains_testkit::fake::FakeSigner;
     use chains_testkit::fixture;
 
@@ -141,9 +195,15 @@ mod tests {
         let keys = [FakeSigner::new(1).public_key().clone()];
         let types: Vec<String> = types.iter().map(|&text| text.to_owned()).collect();
         let attachments = |found| Attachments { found, unreadable: Vec::new() };
-        let trust = Trust { keys: &keys, types: &types };
+        let trust = Trust { keys: &keys, identity: None, roots: None, types: &types };
         let image = fixture::image("app");
-        let found = super::found(&image, attachments(signatures), attachments(attestations), trust);
+        let found = super::found(
+            &image,
+            attachments(signatures),
+            attachments(attestations),
+            Bundles::default(),
+            trust,
+        );
         assert_eq!(missing(&found.items).as_deref(), error, "{:?}", found.items);
         assert_eq!(found.notes, notes);
     }
@@ -191,10 +251,16 @@ mod tests {
     #[test]
     fn what_cannot_be_read_counts_as_refused() {
         let keys = [FakeSigner::new(1).public_key().clone()];
-        let trust = Trust { keys: &keys, types: &[] };
+        let trust = Trust { keys: &keys, identity: None, roots: None, types: &[] };
         let odd = Unreadable { location: "here".to_owned(), reason: "it is odd".to_owned() };
         let unreadable = Attachments { found: Vec::new(), unreadable: vec![odd] };
-        let found = super::found(&fixture::image("app"), unreadable, Attachments::default(), trust);
+        let found = super::found(
+            &fixture::image("app"),
+            unreadable,
+            Attachments::default(),
+            Bundles::default(),
+            trust,
+        );
         assert_eq!(
             missing(&found.items).as_deref(),
             Some("no image signature verified, of 1 found")

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use chains_backends::Evidence;
 use chains_core::{
     Error, ErrorKind, ImageDigest, ReadBack as _, ReadQuery, Result, Signed, Stored, Target,
     annotations,
@@ -81,7 +82,7 @@ fn own_item(run: &Run, stored: &Stored, trust: Trust<'_>) -> Item {
             "record"
         }
         Some(signed @ Signed::Dsse(envelope)) => {
-            if checks::provenance(&mut checks, signed, trust).is_some() {
+            if checks::provenance(&mut checks, signed, trust, evidence(stored)).is_some() {
                 if envelope.payload != stored.payload {
                     let why = "payload: the annotation beside the envelope is not what is signed";
                     checks.failed(&refusal(why));
@@ -91,13 +92,24 @@ fn own_item(run: &Run, stored: &Stored, trust: Trust<'_>) -> Item {
             "attestation"
         }
         Some(signed) => {
-            if checks::signature(&mut checks, &stored.payload, signed, trust).is_some() {
+            if checks::signature(&mut checks, &stored.payload, signed, trust, evidence(stored))
+                .is_some()
+            {
                 checks.note(rebuild::status(run, &stored.payload), Clone::clone);
             }
             "signature"
         }
     };
     checks.into_item(kind, stored.location.clone(), Weight::Required)
+}
+
+/// What the run holds of a signature beside it: no log entry, and so no time.
+fn evidence(stored: &Stored) -> Evidence<'_> {
+    Evidence {
+        certificate: stored.certificate.as_deref(),
+        chain: stored.chain.as_deref(),
+        ..Evidence::default()
+    }
 }
 
 /// The record of images that share a short key, which are one image in several repositories as a rule.
@@ -132,9 +144,13 @@ fn image_item(
     match &stored.signed {
         None => checks.failed(&refusal("signature: it is not signed")),
         Some(signed) => {
-            if let Some(document) =
-                checks::image_signature(&mut checks, &stored.payload, signed, trust)
-            {
+            if let Some(document) = checks::image_signature(
+                &mut checks,
+                &stored.payload,
+                signed,
+                trust,
+                evidence(stored),
+            ) {
                 image = checks.note(one_of(&document, images), |image| format!("signs {image}"));
             }
         }

@@ -54,7 +54,7 @@ impl Metrics {
             if target.signed && !target.resumed {
                 counted.signed.inc();
             }
-            if target.entry.is_some() {
+            if !target.entries.is_empty() {
                 counted.uploaded.inc();
             }
             let stored = target.stores.iter().filter(|store| store.is_stored()).count();

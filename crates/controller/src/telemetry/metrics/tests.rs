@@ -43,7 +43,7 @@ fn engine(stores: &[Arc<dyn Store>]) -> Engine {
         pipelinerun: route(chosen.run),
         image: route(chosen.image),
         pipelinerun_images: false,
-        log: Some(LogRoute { log, mode: LogMode::Always }),
+        log: Some(LogRoute { log, mode: LogMode::Always, required: true }),
     })
     .unwrap()
 }

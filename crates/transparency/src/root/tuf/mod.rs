@@ -13,13 +13,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chains_core::{Error, ErrorKind, Result, chain};
 use futures_util::TryStreamExt as _;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tough::{RepositoryLoader, TargetName};
 
 use self::transport::{Cached, NotReached};
 use super::{SigningConfig, Trust, TrustSource, TrustedRoot};
 use crate::HttpOptions;
-use crate::http::{Http, Service};
+use crate::http::{self, Http, Service};
 
 /// The repository of the public instance of Sigstore.
 pub const SIGSTORE_MIRROR: &str = "https://tuf-repo-cdn.sigstore.dev";
@@ -39,8 +40,9 @@ pub struct TufOptions {
     /// Address of the repository (`signers.x509.tuf.mirror.url`).
     pub mirror: String,
     /// The `root.json` to start from: any that the repository ever had, at the public one from the 12th on, since
-    /// those before name keys by what is not their hash. Unset: that of the public instance, which is of no use with
-    /// another repository.
+    /// those before name keys by what is not their hash. Unset: that of the public instance at its repository; at another
+    /// one, `root.json` is fetched from there once, with a warning: whoever answers then is believed. It is kept in the
+    /// cache.
     pub root: Option<Vec<u8>>,
     /// A folder to keep what was fetched in; it is made where it is missing. Unset: a restart needs the repository.
     pub cache: Option<PathBuf>,
@@ -90,19 +92,12 @@ impl TufTrust {
     /// Sets up the client; nothing is connected to yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] where the address is no URL, another repository than the public one comes without
-    /// its `root.json`, the folder cannot be made, or a file of certificate authorities cannot be read.
+    /// [`ErrorKind::Configuration`] where the address is no URL, the folder cannot be made, or a file of certificate
+    /// authorities cannot be read.
     pub fn new(options: TufOptions) -> Result<Self> {
-        let root = match options.root {
-            Some(root) => root,
-            None if options.mirror.trim_end_matches('/') == SIGSTORE_MIRROR => {
-                SIGSTORE_ROOT.to_vec()
-            }
-            None => {
-                let why = format!("the TUF repository {} needs its `root.json`", options.mirror);
-                return Err(Error::new(ErrorKind::Configuration, why));
-            }
-        };
+        let is_public = options.mirror.trim_end_matches('/') == SIGSTORE_MIRROR;
+        let known = options.root.or_else(|| is_public.then(|| SIGSTORE_ROOT.to_vec()));
+        let root = OnceCell::new_with(known);
         let service = Service::new("TUF repository", &options.mirror)?;
         let http = Http::new(&options.http)?;
         for folder in
@@ -178,17 +173,45 @@ impl Shared {
 struct Repository {
     http: Http,
     service: Service,
-    root: Vec<u8>,
+    /// The root to begin with, once it is known.
+    root: OnceCell<Vec<u8>>,
     cache: Option<PathBuf>,
 }
 
 impl Repository {
+    /// The root that the repository shows of itself; a restart takes the one that was shown first.
+    async fn shown_root(&self) -> Result<Vec<u8>> {
+        let kept = self.cache.as_ref().map(|cache| cache.join("root.json"));
+        if let Some(root) = kept.as_ref().and_then(|path| std::fs::read(path).ok()) {
+            return Ok(root);
+        }
+        let what = format!("fetching root.json from {}", self.service.shown());
+        let answer =
+            http::send(&what, self.http.get(self.service.at("/root.json")), MAX_TARGET).await?;
+        if answer.status != reqwest::StatusCode::OK {
+            return Err(answer.refused(&what));
+        }
+        let repository = self.service.shown();
+        tracing::warn!(
+            repository,
+            "no `root.json` is configured: taking the one that the repository shows"
+        );
+        if let Some(path) = kept
+            && let Err(error) = std::fs::write(&path, &answer.body)
+        {
+            let (path, why) = (path.display(), error.to_string());
+            tracing::warn!(%path, why, "`root.json` is not kept: a restart fetches it again");
+        }
+        Ok(answer.body)
+    }
+
     async fn fetch(&self) -> Result<Trust> {
         let what = || format!("fetching roots of trust from {}", self.service.shown());
         let files = self.cache.as_ref().map(|cache| cache.join("files"));
         let transport = Cached::new(self.http.clone(), files);
         let (metadata, targets) = (self.service.at("/"), self.service.at("/targets/"));
-        let mut loader = RepositoryLoader::new(&self.root, metadata, targets).transport(transport);
+        let root = self.root.get_or_try_init(|| self.shown_root()).await?;
+        let mut loader = RepositoryLoader::new(root, metadata, targets).transport(transport);
         if let Some(cache) = &self.cache {
             loader = loader.datastore(cache.join("metadata"));
         }
