@@ -19,6 +19,7 @@ pub(crate) struct Refused {
     /// Its explanation.
     pub(crate) message: String,
     /// Where the bucket really is, as S3 tells.
+    #[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "nobody else tells it"))]
     pub(crate) region: Option<String>,
 }
 

@@ -25,6 +25,11 @@
 //! Google Cloud Storage, Amazon S3 and Azure hold to preconditions. Of other servers (`STORAGE_EMULATOR_HOST`, an
 //! endpoint of one's own) that is not taken for granted: the store looks before it writes and reads back what it wrote.
 
+#![cfg_attr(
+    not(any(feature = "azblob", feature = "gcs", feature = "s3")),
+    allow(dead_code, reason = "without a service there is nobody to ask")
+)]
+
 mod fault;
 #[cfg(feature = "foreign")]
 mod foreign;

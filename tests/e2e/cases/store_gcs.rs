@@ -68,10 +68,10 @@ fn s3(server: &Buckets<'_>, id: &str) -> Result<BucketStore, Error> {
     })
 }
 
-fn azblob(server: &Buckets<'_>, key: &str) -> Result<BucketStore, Error> {
+fn azblob(server: &Buckets<'_>, credential: (&str, &str)) -> Result<BucketStore, Error> {
     BucketStore::azblob(AzblobOptions {
         endpoint: Some(server.url()),
-        variables: Variables::of([("AZURE_STORAGE_KEY", key)]),
+        variables: Variables::of([credential]),
         ..AzblobOptions::new(AZURE_ACCOUNT, BUCKET)
     })
 }
@@ -96,7 +96,7 @@ fn contract(scene: &Scene<'_>) -> Result<()> {
         server.create(BUCKET)?;
         let store = match peer {
             FAKE_GCS => gcs(&server)?,
-            AZURITE => azblob(&server, AZURE_KEY)?,
+            AZURITE => azblob(&server, ("AZURE_STORAGE_KEY", AZURE_KEY))?,
             _ => s3(&server, "S3RVER")?,
         };
         keeps(peer, store)?;
@@ -138,13 +138,27 @@ fn refusals(scene: &Scene<'_>) -> Result<()> {
     strict.create(BUCKET)?;
     let wrong = ["403", "InvalidAccessKeyId", "correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"];
     refused(&s3(&strict, "wrong")?, ErrorKind::Unauthorized, &wrong)?;
+    refusals_of_azure(scene)
+}
 
+fn refusals_of_azure(scene: &Scene<'_>) -> Result<()> {
     let azure = Buckets::start(scene, AZURITE)?;
     let missing =
         ["az storage container create --name tekton-artifacts", "`storage.azblob.container`"];
-    refused(&azblob(&azure, AZURE_KEY)?, ErrorKind::NotFound, &missing)?;
+    refused(&azblob(&azure, ("AZURE_STORAGE_KEY", AZURE_KEY))?, ErrorKind::NotFound, &missing)?;
     let wrong = ["403", "correct", "Storage Blob Data Contributor"];
-    refused(&azblob(&azure, &STANDARD.encode("wrong"))?, ErrorKind::Unauthorized, &wrong)
+    let key = STANDARD.encode("wrong");
+    refused(&azblob(&azure, ("AZURE_STORAGE_KEY", &key))?, ErrorKind::Unauthorized, &wrong)?;
+
+    // The least rights suffice, and less is told.
+    azure.create(BUCKET)?;
+    let sas = azure.sas(BUCKET, "rl")?;
+    let denied = ["403", "AuthorizationPermissionMismatch", "Storage Blob Data Contributor"];
+    let store = azblob(&azure, ("AZURE_STORAGE_SAS_TOKEN", &sas))?;
+    refused(&store, ErrorKind::Unauthorized, &denied)?;
+    let sas = azure.sas(BUCKET, "rcl")?;
+    let store = Arc::new(azblob(&azure, ("AZURE_STORAGE_SAS_TOKEN", &sas))?);
+    wait(store::read_back_suite(store))
 }
 
 fn builds(numbers: std::ops::Range<usize>) -> Vec<Value> {

@@ -53,11 +53,16 @@ for page in s3.get_paginator('list_objects_v2').paginate(Bucket=sys.argv[2]):
 ";
 
 const AZURE: &str = "
-const { BlobServiceClient } = require('@azure/storage-blob');
-const [connection, name, action] = process.argv.slice(1);
+const { BlobServiceClient, ContainerSASPermissions } = require('@azure/storage-blob');
+const [connection, name, action, argument] = process.argv.slice(1);
 const container = BlobServiceClient.fromConnectionString(connection).getContainerClient(name);
 (async () => {
   if (action === 'create') return container.create();
+  if (action === 'sas') {
+    const permissions = ContainerSASPermissions.parse(argument);
+    const url = await container.generateSasUrl({ permissions, expiresOn: new Date(Date.now() + 3600e3) });
+    return console.log(url.split('?')[1]);
+  }
   for await (const blob of container.listBlobsFlat()) {
     const body = await container.getBlobClient(blob.name).downloadToBuffer();
     console.log(JSON.stringify([blob.name, body.toString('base64')]));
@@ -218,6 +223,15 @@ impl<'s> Buckets<'s> {
             Ok((name, STANDARD.decode(content)?))
         };
         printed.lines().map(line).collect()
+    }
+
+    /// A SAS of Azure for a container, with these permissions.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn sas(&self, container: &str, permissions: &str) -> Result<String> {
+        let printed = self.azure(container, "sas")?.arg(permissions).ok()?.stdout;
+        Ok(printed.trim().to_owned())
     }
 
     fn azure(&self, container: &str, action: &str) -> Result<Tool> {
