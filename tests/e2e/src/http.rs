@@ -110,7 +110,9 @@ fn exchange(
         bail!("not HTTP: {first:?}");
     };
     let mut body = Vec::new();
-    reader.read_to_end(&mut body)?;
+    // Some keep the connection all the same.
+    let length = header(&headers, "content-length").and_then(|length| length.parse().ok());
+    reader.take(length.unwrap_or(u64::MAX)).read_to_end(&mut body)?;
     Ok(Response { status, headers, body })
 }
 

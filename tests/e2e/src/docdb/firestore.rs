@@ -16,8 +16,6 @@ use crate::{
 pub const FIRESTORE: &str = "firestore-emulator";
 
 const READY_WITHIN: Duration = Duration::from_secs(90);
-/// It keeps connections of HTTP 1.0 too.
-const CLOSE: (&str, &str) = ("Connection", "close");
 const DOCUMENTS: &str = "projects/chains/databases/(default)/documents";
 
 /// The emulator. It is killed when this is dropped, with what it holds.
@@ -45,7 +43,7 @@ impl Firestore {
         };
         let ready = |port: u16| {
             let host = format!("127.0.0.1:{port}");
-            http::send(&host, "GET", "/", &[CLOSE], b"").is_ok_and(|answer| answer.status == 200)
+            http::send(&host, "GET", "/", &[], b"").is_ok_and(|answer| answer.status == 200)
         };
         let server = Server::start(&scene.log(FIRESTORE), READY_WITHIN, command, ready)
             .context("start the emulator of Firestore")?;
@@ -83,7 +81,7 @@ impl Firestore {
         let mut token = String::new();
         loop {
             let path = format!("/v1/{DOCUMENTS}/{collection}?pageSize=100&pageToken={token}");
-            let headers = [("Authorization", "Bearer owner"), CLOSE];
+            let headers = [("Authorization", "Bearer owner")];
             let answer = http::send(&self.host(), "GET", &path, &headers, b"")?;
             ensure!(answer.status == 200, "{}", String::from_utf8_lossy(&answer.body));
             let page: Value = serde_json::from_slice(&answer.body)?;
