@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use chains_core::bundle::{self, Bundle};
+use chains_core::bundle::{self, Bundle, Content, Material, TransparencyLogEntry};
 use chains_core::{Digest, Record, Signed, Target};
 use oci_distribution::manifest::{OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE};
 use serde::Deserialize;
@@ -19,12 +19,15 @@ pub(super) const EMPTY_MEDIA_TYPE: &str = "application/vnd.oci.empty.v1+json";
 pub(super) const EMPTY: Bytes = Bytes::from_static(b"{}");
 const CONTENT: &str = "dev.sigstore.bundle.content";
 const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
+/// Of bundles with log entries or timestamps: the digest of the signature, by which the same one is found again.
+pub(super) const SIGNATURE: &str = "chains.tekton.dev/signature";
 
 /// A record as a bundle.
 #[derive(Debug, Clone)]
 pub(crate) struct NewBundle {
     pub(super) bytes: Bytes,
     predicate_type: Option<&'static str>,
+    bundle: Bundle,
 }
 
 impl NewBundle {
@@ -39,8 +42,39 @@ impl NewBundle {
         let bundle = Bundle::from_record(record).map_err(|e| Odd::NoBundle(e.report()))?;
         let bundle = bundle.ok_or(Odd::Unsigned)?;
         let predicate_type = record.payload.predicate_type;
-        Ok(Self { bytes: bundle.to_json().into(), predicate_type })
+        Ok(Self { bytes: bundle.to_json().into(), predicate_type, bundle })
     }
+
+    /// Whether nothing would be gained by having this too. A log proves the same entry by another tree each time, and
+    /// each timestamp is another.
+    pub(super) fn is_covered_by(&self, there: &Bundle) -> bool {
+        let (own, other) = (&self.bundle.verification_material, &there.verification_material);
+        let has = |entry: &TransparencyLogEntry| {
+            other.tlog_entries.iter().any(|it| {
+                it.log_id == entry.log_id
+                    && it.log_index == entry.log_index
+                    && it.canonicalized_body == entry.canonicalized_body
+            })
+        };
+        self.bundle.content == there.content
+            && own.key == other.key
+            && own.tlog_entries.iter().all(has)
+            && timestamps(other) >= timestamps(own)
+    }
+
+    /// The digest of the signature, where there is more to the bundle that the clock has a part in.
+    fn mark(&self) -> Option<String> {
+        let material = &self.bundle.verification_material;
+        let Content::DsseEnvelope(envelope) = &self.bundle.content else { return None };
+        let timeless = material.tlog_entries.is_empty() && timestamps(material) == 0;
+        let signature = envelope.signatures.first().filter(|_| !timeless)?;
+        Some(Digest::sha256_of(&signature.sig).to_string())
+    }
+}
+
+fn timestamps(material: &Material) -> usize {
+    let data = material.timestamp_verification_data.as_ref();
+    data.map_or(0, |data| data.rfc3161_timestamps.len())
 }
 
 /// The manifest that a bundle is about.
@@ -84,6 +118,7 @@ impl Referrer {
     pub(super) fn new(new: &NewBundle, subject: &Subject) -> Self {
         let mut annotations = BTreeMap::from([(CONTENT.to_owned(), "dsse-envelope".to_owned())]);
         annotations.extend(new.predicate_type.map(|it| (PREDICATE_TYPE.to_owned(), it.to_owned())));
+        annotations.extend(new.mark().map(|mark| (SIGNATURE.to_owned(), mark)));
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": OCI_IMAGE_MEDIA_TYPE,

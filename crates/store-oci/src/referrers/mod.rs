@@ -20,9 +20,10 @@ use oci_distribution::manifest::OCI_IMAGE_MEDIA_TYPE;
 use crate::commit::{Change, Document as _, Place, Tags};
 use crate::fault::Result;
 use crate::manifest::Descriptor;
+use crate::read::Budget;
 use crate::registry::{Access, Put, Repository, jitter};
 
-use bundle::{EMPTY, Referrer};
+use bundle::{EMPTY, Referrer, SIGNATURE};
 pub(crate) use bundle::{NewBundle, Subject};
 use index::Index;
 pub use read::{Bundled, Bundles};
@@ -30,6 +31,9 @@ pub(crate) use read::{bundles, predicate_type};
 
 /// How long to wait at first before blobs that the registry misses are uploaded again.
 const MISSED_BACKOFF: Duration = Duration::from_millis(100);
+
+/// How many bundles of the same signature are looked at: anybody who may push may add such.
+const MAX_MARKED: usize = 8;
 
 /// Writes bundles.
 #[derive(Debug)]
@@ -88,7 +92,7 @@ impl Referrers {
         let change = self.add_alone(repository, name, &subject.digest, bundle, &referrer).await;
         drop(alone);
         self.forget(&location, &lock);
-        change.map(|change| (change, referrer.digest))
+        change
     }
 
     async fn add_alone(
@@ -98,21 +102,24 @@ impl Referrers {
         subject: &Digest,
         bundle: &NewBundle,
         referrer: &Referrer,
-    ) -> Result<Change> {
+    ) -> Result<(Change, Digest)> {
         let listed = list(repository, subject, Access::Push).await?;
         let descriptor = &referrer.descriptor;
         if listed.descriptors.iter().any(|there| there.digest == descriptor.digest) {
-            return Ok(Change::None);
+            return Ok((Change::None, referrer.digest.clone()));
+        }
+        if let Some(digest) = covering(repository, &listed, bundle, referrer).await? {
+            return Ok((Change::None, digest));
         }
         let by_registry = write(repository, bundle, referrer).await? || listed.by_registry;
         // A repository that was not known before the first write had no list to tell of.
         if by_registry || repository.referrers(subject, Access::Push).await?.is_some() {
-            return Ok(Change::Added);
+            return Ok((Change::Added, referrer.digest.clone()));
         }
         let tag = tag(subject);
         let location = format!("{name}:{tag}");
         let place = Place { repository: repository.clone(), location, tag };
-        self.tags.add(&place, descriptor).await
+        Ok((self.tags.add(&place, descriptor).await?, referrer.digest.clone()))
     }
 
     fn lock_of(&self, location: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -127,6 +134,26 @@ impl Referrers {
             writing.remove(location);
         }
     }
+}
+
+/// The one of those listed that holds the same signature with the same log entries, if there is one.
+async fn covering(
+    repository: &Repository,
+    listed: &Listed,
+    bundle: &NewBundle,
+    referrer: &Referrer,
+) -> Result<Option<Digest>> {
+    let Some(mark) = referrer.descriptor.annotation(SIGNATURE) else { return Ok(None) };
+    let marked = listed.descriptors.iter().filter(|it| it.annotation(SIGNATURE) == Some(mark));
+    for candidate in marked.take(MAX_MARKED) {
+        let there = read::one(repository, candidate, &Budget::default()).await?;
+        if let (Ok(Some(there)), Ok(digest)) = (there, candidate.digest.parse())
+            && bundle.is_covered_by(&there.bundle)
+        {
+            return Ok(Some(digest));
+        }
+    }
+    Ok(None)
 }
 
 /// Writes a manifest with what it is made of; tells whether the registry says that it lists it.

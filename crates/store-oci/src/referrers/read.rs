@@ -87,7 +87,7 @@ fn may_be_bundle(listed: &Descriptor) -> bool {
 
 /// The inner error tells what is wrong with the bundle, the outer one that the registry did not answer; `None` is
 /// something else than a bundle.
-async fn one(
+pub(super) async fn one(
     repository: &Repository,
     listed: &Descriptor,
     budget: &Budget,

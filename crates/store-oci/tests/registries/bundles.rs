@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::Method;
 use chains_core::bundle::Bundle;
 use chains_core::{
-    Capabilities, ErrorKind, Outcome, ReadBack as _, Record, Signed, Store as _, Target,
+    Capabilities, Entry, ErrorKind, Outcome, ReadBack as _, Record, Signed, Store as _, Target,
 };
 use chains_store_oci::{Encoding, OciOptions, OciStore};
 use chains_testkit::store as suites;
@@ -339,6 +339,26 @@ async fn a_log_entry_that_comes_later_makes_another_bundle() {
     assert_eq!(put(&bundled(), &logged).await.0, "stored");
     assert_eq!(put(&bundled(), &logged).await.0, "already stored");
     assert_eq!(Lists::Itself.list(&registry, "app", &image).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_log_entry_that_is_asked_for_again_makes_no_other_bundle() {
+    for lists in ALL {
+        let registry = lists.registry().await;
+        let image = push_image(&registry, "app", "a").await;
+        let record = attestation("build", vec![image.subject()]);
+        let mut again = (*entry()).clone();
+        again.inclusion_promise = Some(b"promised anew".as_slice().into());
+        again.timestamps = vec![b"another timestamp".as_slice().into()];
+        let mut other = again.clone();
+        other.log_index += 1;
+        let logged = |entry: Entry| Record { entry: Some(Arc::new(entry)), ..record.clone() };
+        let first = put(&bundled(), &logged((*entry()).clone())).await;
+        let second = put(&bundled(), &logged(again)).await;
+        assert_eq!((second.0, &second.1), ("already stored", &first.1), "{lists:?}");
+        assert_eq!(put(&bundled(), &logged(other)).await.0, "stored");
+        assert_eq!(lists.list(&registry, "app", &image).await.len(), 2, "{lists:?}");
+    }
 }
 
 #[tokio::test]
