@@ -7,12 +7,16 @@ use chains_core::{Error, ErrorKind, Result, Store};
 
 use crate::Environment;
 
+#[cfg(feature = "archivista")]
+mod archivista;
 #[cfg(feature = "azblob")]
 mod azblob;
 #[cfg(feature = "docdb")]
 pub(crate) mod docdb;
 #[cfg(feature = "gcs")]
 mod gcs;
+#[cfg(feature = "grafeas")]
+mod grafeas;
 mod local;
 mod oci;
 #[cfg(feature = "pubsub")]
@@ -26,12 +30,16 @@ pub type BuildStore = fn(&Config, &Environment) -> Result<Arc<dyn Store>>;
 
 /// By the name in `artifacts.*.storage`.
 pub const STORES: &[(&str, BuildStore)] = &[
+    #[cfg(feature = "archivista")]
+    ("archivista", archivista::build),
     #[cfg(feature = "azblob")]
     ("azblob", azblob::build),
     #[cfg(feature = "docdb")]
     ("docdb", docdb::build),
     #[cfg(feature = "gcs")]
     ("gcs", gcs::build),
+    #[cfg(feature = "grafeas")]
+    ("grafeas", grafeas::build),
     ("local", local::build),
     ("oci", oci::build),
     #[cfg(feature = "pubsub")]
@@ -42,7 +50,13 @@ pub const STORES: &[(&str, BuildStore)] = &[
 ];
 
 /// What the configuration sees to before a store is built; who builds one of a section by hand may forget it.
-#[cfg(any(feature = "azblob", feature = "gcs", feature = "s3"))]
+#[cfg(any(
+    feature = "archivista",
+    feature = "azblob",
+    feature = "gcs",
+    feature = "grafeas",
+    feature = "s3"
+))]
 fn unset(key: &str) -> Error {
     Error::new(ErrorKind::Configuration, format!("`{key}` is not set"))
 }

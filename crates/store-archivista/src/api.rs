@@ -130,9 +130,12 @@ impl Api {
         let answer = self.send(what, request).await?;
         match answer.status {
             StatusCode::OK if envelope::gitoid(&answer.body) == gitoid => Ok(Some(answer.body)),
+            // Its file store writes over what is there, and gives out what is half written.
             StatusCode::OK => {
-                let why = format!("what it answers is not what has the gitoid {gitoid}");
-                Err(Error::new(ErrorKind::Protocol, what).with_source(why))
+                let why = format!(
+                    "what it gives out is not what has the gitoid {gitoid}: it is being written, or damaged"
+                );
+                Err(Error::new(ErrorKind::Conflict, what).with_source(why))
             }
             StatusCode::INTERNAL_SERVER_ERROR | StatusCode::NOT_FOUND => Ok(None),
             _ => Err(answer.fault(what, self.address.login())),

@@ -1,6 +1,7 @@
 //! The store: what the calls of the server make together.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,12 +10,15 @@ use chains_core::{
     Target,
 };
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::api::{Api, Uploaded};
 use crate::{ArchivistaOptions, envelope};
 
 /// How many envelopes are downloaded at once for one query.
 const PARALLEL: usize = 8;
+/// How many envelopes can be uploaded at the same time at most.
+const TURNS: usize = 256;
 
 /// Keeps signed statements in Archivista.
 ///
@@ -25,8 +29,12 @@ const PARALLEL: usize = 8;
 /// # Ok::<(), chains_core::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct ArchivistaStore {
+pub struct ArchivistaStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     api: Api,
+    turns: Vec<Arc<Mutex<()>>>,
 }
 
 impl ArchivistaStore {
@@ -35,7 +43,48 @@ impl ArchivistaStore {
     /// # Errors
     /// [`ErrorKind::Configuration`] where the options cannot be used.
     pub fn new(options: ArchivistaOptions) -> Result<Self> {
-        Ok(Self { api: Api::new(&options)? })
+        let turns = std::iter::repeat_with(Arc::default).take(TURNS).collect();
+        Ok(Self(Arc::new(Inner { api: Api::new(&options)?, turns })))
+    }
+}
+
+impl Inner {
+    async fn keep(&self, what: &str, body: Bytes) -> Result<Outcome> {
+        let gitoid = envelope::gitoid(&body);
+        let _turn = self.turn(&gitoid).await;
+        let (error, is_known) = match self.api.upload(what, body.clone()).await? {
+            Uploaded::Now(gitoid) => {
+                return Ok(Outcome::Stored { location: self.api.location(&gitoid) });
+            }
+            Uploaded::Refused { error, is_known } => (error, is_known),
+        };
+        match self.has(what, &gitoid, &body, is_known).await {
+            Ok(true) => Ok(Outcome::AlreadyStored { location: self.api.location(&gitoid) }),
+            Ok(false) => Err(error),
+            // Whatever keeps it from looking is most likely what kept it from storing.
+            Err(other) => {
+                tracing::debug!(
+                    other = other.report(),
+                    "could not tell whether it is there already"
+                );
+                Err(if is_known { other } else { error })
+            }
+        }
+    }
+
+    async fn read(&self, what: &str, gitoid: String) -> Result<Option<Stored>> {
+        let body = self.api.download(what, &gitoid).await?;
+        body.map(|body| envelope::stored(self.api.location(&gitoid), &body)).transpose()
+    }
+
+    /// Those who upload the same envelope take turns: the server writes it anew each time, and whoever looked meanwhile
+    /// would see half of it.
+    async fn turn(&self, gitoid: &str) -> Option<OwnedMutexGuard<()>> {
+        let index = usize::from_str_radix(gitoid.get(..4).unwrap_or_default(), 16).unwrap_or(0);
+        match self.turns.get(index % TURNS) {
+            Some(turn) => Some(Arc::clone(turn).lock_owned().await),
+            None => None,
+        }
     }
 
     /// Whether the server has this very envelope: in its index, where it has one, and as it was sent.
@@ -73,28 +122,14 @@ impl Store for ArchivistaStore {
     /// [`Unauthorized`](ErrorKind::Unauthorized) and [`NotFound`](ErrorKind::NotFound) where the server does not let us in
     /// or is none, [`Unavailable`](ErrorKind::Unavailable) and [`Timeout`](ErrorKind::Timeout) where it is in trouble.
     async fn put(&self, record: &Record) -> Result<Outcome> {
-        let what =
-            format!("uploading {} to {}", told(&record.target, &record.run), self.api.address());
+        let (address, inner) = (self.0.api.address(), Arc::clone(&self.0));
+        let what = format!("uploading {} to {address}", told(&record.target, &record.run));
         let body = envelope::body(record).map_err(|e| e.context(&what))?;
-        let (error, is_known) = match self.api.upload(&what, body.clone()).await? {
-            Uploaded::Now(gitoid) => {
-                return Ok(Outcome::Stored { location: self.api.location(&gitoid) });
-            }
-            Uploaded::Refused { error, is_known } => (error, is_known),
-        };
-        let gitoid = envelope::gitoid(&body);
-        match self.has(&what, &gitoid, &body, is_known).await {
-            Ok(true) => Ok(Outcome::AlreadyStored { location: self.api.location(&gitoid) }),
-            Ok(false) => Err(error),
-            // Whatever keeps it from looking is most likely what kept it from storing.
-            Err(other) => {
-                tracing::debug!(
-                    other = other.report(),
-                    "could not tell whether it is there already"
-                );
-                Err(if is_known { other } else { error })
-            }
-        }
+        let failed = |e| Error::new(ErrorKind::Internal, "waiting for an upload").with_source(e);
+        // The server goes on with what was sent, whether or not the caller still waits: so its answer is waited for, and
+        // the turn kept, by a task of its own.
+        let keeping = async move { inner.keep(&what, body).await };
+        tokio::spawn(keeping).await.map_err(failed)?
     }
 }
 
@@ -109,24 +144,18 @@ impl ReadBack for ArchivistaStore {
             // Their signatures are in no envelope, so they are not there.
             return Ok(Vec::new());
         }
-        let what = format!("reading {} from {}", told(query.target, query.run), self.api.address());
+        let what =
+            format!("reading {} from {}", told(query.target, query.run), self.0.api.address());
         let mut gitoids = BTreeSet::new();
         for (algorithm, value) in query.subjects.iter().flat_map(|subject| &subject.digest) {
-            gitoids.extend(self.api.search(&what, algorithm, value).await?);
+            gitoids.extend(self.0.api.search(&what, algorithm, value).await?);
         }
         let mut downloads = Vec::new();
         for gitoid in gitoids {
-            downloads.push(self.read(&what, gitoid));
+            downloads.push(self.0.read(&what, gitoid));
         }
         let found: Vec<_> = stream::iter(downloads).buffered(PARALLEL).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
-    }
-}
-
-impl ArchivistaStore {
-    async fn read(&self, what: &str, gitoid: String) -> Result<Option<Stored>> {
-        let body = self.api.download(what, &gitoid).await?;
-        body.map(|body| envelope::stored(self.api.location(&gitoid), &body)).transpose()
     }
 }
 
