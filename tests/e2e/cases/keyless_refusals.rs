@@ -122,11 +122,13 @@ fn other_entry(scene: &Scene<'_>, parts: Parts) -> Result<()> {
     let settings = sigstore.keyless_settings(&who.issuer, &token)?;
     let first: Mutex<Option<Vec<u8>>> = Mutex::new(None);
     sigstore.log.change(move |request, response| {
-        if request.method == "POST" {
+        if request.method == "POST" && response.status < 300 {
             let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
             response.body = first.get_or_insert_with(|| response.body.clone()).clone();
         }
     });
+    let settings = settings::with(settings, "artifacts.oci.storage", "");
+    accept(scene, &settings, "first")?;
     refuse(scene, &settings, "refused", "entry body")?;
     sigstore.log.open();
     accept(scene, &settings, "accepted")
@@ -151,7 +153,7 @@ fn wrong_audience(scene: &Scene<'_>, parts: Parts) -> Result<()> {
 
 /// Changes the entry in the answer to one that was sent.
 fn change_entry(request: &Request, response: &mut Response, change: impl Fn(&mut Value)) {
-    if request.method != "POST" {
+    if request.method != "POST" || response.status >= 300 {
         return;
     }
     let Ok(mut answer) = serde_json::from_slice::<Value>(&response.body) else { return };
@@ -223,16 +225,16 @@ fn untrusted_times(scene: &Scene<'_>) -> Result<()> {
     nobody["timestampAuthorities"] = json!([]);
     verify(&nobody)?.refused()?.saying("time")?;
 
+    // Nothing tells when a log of version 2 had the entry: cosign takes it whatever the log's key is valid for, too.
     let ended = json!({ "start": "2020-01-01T00:00:00Z", "end": "2021-01-01T00:00:00Z" });
     for (of, at, words) in [
         ("timestampAuthorities", "/timestampAuthorities/0/validFor", "timestamp"),
         ("certificateAuthorities", "/certificateAuthorities/0/validFor", "certificate"),
-        ("tlogs", "/tlogs/0/publicKey/validFor", "log"),
         ("ctlogs", "/ctlogs/0/publicKey/validFor", "transparency"),
     ] {
         let mut past = root.clone();
         *past.pointer_mut(at).with_context(|| format!("the root has no {of}"))? = ended.clone();
-        verify(&past)?.refused()?.saying(words)?;
+        verify(&past)?.refused().and_then(|ran| ran.saying(words)).context(of)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The cases, run by `cargo xtask e2e`.
 
 mod access;
+mod bundles;
 mod concurrency;
 mod controller_credentials;
 mod controller_crowd;
@@ -13,6 +14,9 @@ mod controller_servers;
 mod controller_takeover;
 mod custom_backend;
 mod kaniko;
+mod keyless;
+mod keyless_many;
+mod keyless_refusals;
 mod keys;
 mod kms_clouds;
 mod kms_controller;
@@ -31,6 +35,8 @@ mod stores_together;
 mod subjects;
 mod tampering;
 mod thieves;
+mod transparency;
+mod transparency_down;
 
 use std::process::ExitCode;
 
@@ -38,6 +44,12 @@ fn main() -> ExitCode {
     let cases = [
         peers::cases(),
         peers_sigstore::cases(),
+        keyless::cases(),
+        keyless_many::cases(),
+        keyless_refusals::cases(),
+        transparency::cases(),
+        transparency_down::cases(),
+        bundles::cases(),
         kaniko::cases(),
         keys::cases(),
         kms_openbao::cases(),
