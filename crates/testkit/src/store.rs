@@ -12,6 +12,8 @@ use crate::fixture;
 
 /// How many write at once.
 const CONCURRENT: usize = 32;
+/// How often a put is tried again where the store says that it may succeed.
+const RETRIES: usize = 3;
 /// At how many of the points where it waits a put is broken off, at most.
 const BREAKS: usize = 100;
 
@@ -117,16 +119,16 @@ pub async fn resume_suite(store: Arc<dyn ReadBack>, twice: impl Fn(&str) -> [Rec
     for times in 1..=BREAKS {
         let [first, _] = twice(&format!("broken-off-{times}"));
         let done = break_off(store.put(&first), times).await;
-        put(&*store, &first).await;
+        put_again(&*store, &first).await;
         idempotent(&*store, &first).await;
         let found = read(&*store, &first).await;
         assert!(found.iter().any(|stored| same(stored, &first)), "{found:?} has not {first:?}");
 
         let [first, second] = twice(&format!("signed-anew-{times}"));
         let _ = break_off(store.put(&first), times).await;
-        put(&*store, &second).await;
+        put_again(&*store, &second).await;
         // Where the first one was still on its way, the second may have come too early.
-        put(&*store, &second).await;
+        put_again(&*store, &second).await;
         idempotent(&*store, &second).await;
         let found = read(&*store, &second).await;
         assert!(found.iter().any(|stored| same(stored, &second)), "{found:?} has not {second:?}");
@@ -138,6 +140,17 @@ pub async fn resume_suite(store: Arc<dyn ReadBack>, twice: impl Fn(&str) -> [Rec
             return;
         }
     }
+}
+
+/// Puts a record as those do who retry: what was broken off may still be on its way, and in the way.
+async fn put_again(store: &dyn Store, record: &Record) {
+    for _ in 0..RETRIES {
+        match store.put(record).await {
+            Err(error) if error.is_retryable() => {}
+            _ => break,
+        }
+    }
+    put(store, record).await;
 }
 
 /// Drives a future until it waits for so many times; `None` where that breaks it off.

@@ -13,7 +13,7 @@ use std::{
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chains_core::{Error, ErrorKind, Store as _, dsse::Envelope};
+use chains_core::{Error, ErrorKind, Record, Store as _, VerificationMaterial, dsse::Envelope};
 use chains_e2e::{
     Case, Context as _, Result, Scene,
     buckets::{AZURE_ACCOUNT, AZURE_KEY, AZURITE, Buckets, FAKE_GCS, MINISTACK, Objects, S3RVER},
@@ -86,7 +86,8 @@ fn contract(scene: &Scene<'_>) -> Result<()> {
         let store = Arc::new(store);
         wait(async {
             store::read_back_suite(store.clone()).await;
-            store::resume_suite(store, store::signed_twice).await;
+            store::resume_suite(store.clone(), store::signed_twice).await;
+            store::resume_suite(store, certified_twice).await;
         })?;
         scene.note(format!("{name}: {:.1?}", began.elapsed()));
         Ok(())
@@ -102,6 +103,19 @@ fn contract(scene: &Scene<'_>) -> Result<()> {
         keeps(peer, store)?;
     }
     Ok(())
+}
+
+/// A record and the same one signed anew, each with a certificate of its own: it must not go with the other's signature.
+fn certified_twice(name: &str) -> [Record; 2] {
+    let mut records = store::signed_twice(&format!("certified-{name}"));
+    for (number, record) in records.iter_mut().enumerate() {
+        let text = |what: &str| Some(format!("{what} {number}"));
+        record.material = record.material.as_deref().map(|material| {
+            let (certificate, chain) = (text("certificate"), text("chain"));
+            Arc::new(VerificationMaterial { certificate, chain, ..material.clone() })
+        });
+    }
+    records
 }
 
 /// Expects that a record is refused, in these words.

@@ -1,5 +1,6 @@
 //! Tokens of Google Cloud: Google's own library finds the credentials, and keeps and renews the token.
 
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Result, Secret, chain};
@@ -52,13 +53,26 @@ impl Tokens {
             Ok(token) => Ok(Secret::new(token.token)),
             Err(error) => {
                 let retryable = error.is_transient();
-                let why = format!("{}: {ADVICE}", chain(&error));
+                let why = format!("{}: {ADVICE}", root(&error));
                 Err(Error::new(ErrorKind::Unauthorized, WHAT)
                     .with_source(why)
                     .with_retryable(retryable))
             }
         }
     }
+}
+
+/// The innermost two causes: the library wraps them in much advice of its own, again and again.
+fn root(error: &dyn StdError) -> String {
+    const MAX_TOLD: usize = 400;
+    let (mut causes, mut next) = (Vec::new(), Some(error));
+    while let Some(error) = next {
+        causes.push(error.to_string());
+        next = error.source();
+    }
+    let innermost = causes.get(causes.len().saturating_sub(2)..).unwrap_or_default();
+    let told = innermost.join(": ");
+    told.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
 }
 
 /// What Google calls Application Default Credentials.

@@ -1,5 +1,6 @@
 //! Google Cloud Storage.
 
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -54,6 +55,40 @@ async fn objects_are_created_on_condition_and_as_what_they_are() {
     assert_eq!(created[0].body, record.payload.bytes);
 }
 
+/// A store with a token of Kubernetes, which the server's `/sts` is to exchange.
+fn federated(server: &Server, folder: &Path) -> BucketStore {
+    let token = folder.join("token");
+    std::fs::write(&token, "the-kubernetes-token").unwrap();
+    let credentials = serde_json::json!({
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/k",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": format!("{}/sts", server.url),
+        "credential_source": { "file": token },
+    });
+    let path = folder.join("credentials.json");
+    std::fs::write(&path, credentials.to_string()).unwrap();
+    let variables = [
+        ("GOOGLE_APPLICATION_CREDENTIALS", path.to_str().unwrap()),
+        ("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", &server.url),
+    ];
+    BucketStore::gcs(options(Variables::of(variables))).unwrap()
+}
+
+#[tokio::test]
+async fn who_gets_no_token_is_told_why_and_what_to_do() {
+    let body = "{\"error\":\"invalid_grant\",\"error_description\":\"not of this pool\"}";
+    let server = Server::always(400, body).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (error, report) = refused(&federated(&server, folder.path())).await;
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert!(!error.is_retryable(), "{report}");
+    for word in ["asking for a token of Google Cloud", "invalid_grant", "workload identity"] {
+        assert!(report.contains(word), "no {word} in {report}");
+    }
+    assert!(report.len() < 900, "{report}");
+}
+
 /// Workload identity federation: a token of another issuer is exchanged for one of Google's.
 #[tokio::test]
 async fn credentials_of_workload_identity_federation_are_used() {
@@ -74,22 +109,7 @@ async fn credentials_of_workload_identity_federation_are_used() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    std::fs::write(&token, "the-kubernetes-token").unwrap();
-    let credentials = serde_json::json!({
-        "type": "external_account",
-        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/k",
-        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-        "token_url": format!("{}/sts", server.url),
-        "credential_source": { "file": token },
-    });
-    let path = folder.path().join("credentials.json");
-    std::fs::write(&path, credentials.to_string()).unwrap();
-    let store = BucketStore::gcs(options(Variables::of([
-        ("GOOGLE_APPLICATION_CREDENTIALS", path.to_str().unwrap()),
-        ("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", &server.url),
-    ])))
-    .unwrap();
+    let store = federated(&server, folder.path());
     let (error, report) = refused(&store).await;
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     for word in ["hands off", "roles/storage.objectCreator", "storage.objects.list", "gs://bucket"]
