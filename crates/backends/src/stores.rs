@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chains_config::Config;
-use chains_core::{Error, ErrorKind, Result, Store};
+use chains_core::{Result, Store};
 
 use crate::Environment;
 
@@ -57,6 +57,7 @@ pub const STORES: &[(&str, BuildStore)] = &[
     feature = "grafeas",
     feature = "s3"
 ))]
-fn unset(key: &str) -> Error {
+fn unset(key: &str) -> chains_core::Error {
+    use chains_core::{Error, ErrorKind};
     Error::new(ErrorKind::Configuration, format!("`{key}` is not set"))
 }

@@ -170,6 +170,8 @@ fn settings_options(
         registry_credentials: Arc::new(credentials),
         insecure_registries: args.insecure_registry.clone(),
         ca_files: args.ca_file.clone(),
+        // Where the reference keeps what it fetched of a TUF repository.
+        cache: std::env::var_os("TUF_ROOT").filter(|path| !path.is_empty()).map(Into::into),
         policy: POLICY,
         meter: Some(Backends::new(metrics.clone(), health.part("backends"))),
         registry,

@@ -177,35 +177,52 @@ async fn advance(
         None => None,
     };
     *made = Some(note(report, &payload, signed.as_ref(), earlier));
-    let entry = match (log, &mut signed) {
-        (Some(log), Some(signed)) => {
-            let mut entry = logging::append(log.log.as_ref(), &payload, signed, earlier).await;
-            if entry.as_ref().is_err_and(|error| !error.is_retryable())
-                && let Some(fresh) =
-                    logging::anew(signer, &payload, signed).await.map_err(|e| (Stage::Sign, e))?
-            {
-                *signed = fresh;
-                *made = Some(note(report, &payload, Some(signed), earlier));
-                entry = logging::append(log.log.as_ref(), &payload, signed, None).await;
-            }
-            match entry {
-                Err(error) if !log.required => {
-                    report.unlogged = Some(error);
-                    None
-                }
-                entry => Some(Arc::new(entry.map_err(|e| (Stage::Log, e))?)),
-            }
+    let entry = match (log, signer, &mut signed) {
+        (Some(log), Some(signer), Some(signed)) => {
+            logged((log, signer), (&payload, earlier), signed, (report, made)).await?
         }
         // What is not signed has nothing to log.
         _ => None,
     };
-    if let (Some(entry), Some(made)) = (&entry, made.as_mut()) {
-        made.entry = Some(Arc::clone(entry));
-        report.entries = entry.addresses().collect();
-    }
     let record = record(run, report, payload, signed, entry);
     store(&route.stores, &record, &report.stored_before, &mut report.stores).await;
     Ok(())
+}
+
+/// Logs it: under another signature where the log does not take this one any more, and not at all where it need not be
+/// and the log does not answer.
+async fn logged(
+    (log, signer): (&LogRoute, &dyn Signer),
+    (payload, earlier): (&Payload, Option<Left<'_>>),
+    signed: &mut SignedPayload,
+    (report, made): (&mut TargetReport, &mut Option<Made>),
+) -> Result<Option<Arc<Entry>>, (Stage, Error)> {
+    let mut entry = logging::append(log.log.as_ref(), payload, signed, earlier).await;
+    if entry.as_ref().is_err_and(|error| !error.is_retryable()) {
+        let fresh = logging::anew(signer, payload, signed).await.map_err(|e| (Stage::Sign, e))?;
+        if let Some(fresh) = fresh {
+            *signed = fresh;
+            *made = Some(note(report, payload, Some(signed), earlier));
+            entry = logging::append(log.log.as_ref(), payload, signed, None).await;
+        }
+    }
+    let entry = match entry {
+        Ok(entry) => Arc::new(entry),
+        Err(error) if !log.required => {
+            report.unlogged = Some(error);
+            return Ok(None);
+        }
+        Err(error) => return Err((Stage::Log, error)),
+    };
+    report.entries = entry.addresses().collect();
+    if let Some(made) = made {
+        made.entry = Some(Arc::clone(&entry));
+    }
+    if earlier.is_some_and(|earlier| earlier.target.entry.is_none()) {
+        // What was stored before it could be logged is to have the entry too.
+        report.stored_before.clear();
+    }
+    Ok(Some(entry))
 }
 
 /// Notes what is signed, before anything is done with it.

@@ -32,13 +32,13 @@ pub(crate) async fn append(
 /// Another signature, where the certificate of this one is not the present one any more: that may be what the log
 /// refuses.
 pub(crate) async fn anew(
-    signer: Option<&dyn Signer>,
+    signer: &dyn Signer,
     payload: &Payload,
     signed: &SignedPayload,
 ) -> Result<Option<SignedPayload>> {
-    let Some(signer) = signer.filter(|_| signed.material.certificate.is_some()) else {
+    if signed.material.certificate.is_none() {
         return Ok(None);
-    };
+    }
     let fresh = signing::fresh(signer, payload).await?;
     Ok((fresh.material != signed.material).then_some(fresh))
 }

@@ -10,7 +10,7 @@
 //! Suites take what a backend is allowed to do from its own [`Capabilities`](chains_core::Capabilities).
 //!
 //! [`fake`] has backends that keep their contract, and wrappers that make one fail or wait on purpose;
-//! [`fixture`] has runs and records.
+//! [`fixture`] has runs and records; `sigstore` (feature `sigstore`) a small Fulcio and a log.
 
 #![allow(
     clippy::expect_used,
@@ -23,4 +23,6 @@ pub mod fake;
 pub mod fixture;
 pub mod log;
 pub mod signer;
+#[cfg(feature = "sigstore")]
+pub mod sigstore;
 pub mod store;

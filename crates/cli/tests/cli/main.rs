@@ -15,6 +15,7 @@ mod cluster;
 mod configuration;
 mod harness;
 mod jsonl;
+mod keyless;
 mod keys;
 mod signing;
 mod tampering;
