@@ -13,6 +13,8 @@ use chains_core::{Error, ErrorKind, Record, Result, Signed, Stored, Verification
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+/// The predicate type of statements that sign an image.
+const IMAGE_SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
 const END: &str = "-----END CERTIFICATE-----";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,6 +120,17 @@ pub(crate) fn stored(location: String, body: &[u8]) -> Result<Stored> {
     })
 }
 
+/// Whether a payload is the statement that signs an image, as cosign writes it.
+pub(crate) fn is_image_signature(payload: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Head {
+        predicate_type: String,
+    }
+    let head: Option<Head> = serde_json::from_slice(payload).ok();
+    head.is_some_and(|head| head.predicate_type == IMAGE_SIGNATURE)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -163,6 +176,15 @@ mod tests {
         assert_eq!(of["intermediates"].as_array().unwrap().len(), 2);
         let read = stored("x".to_owned(), &body).unwrap();
         assert_eq!((read.certificate, read.chain), (Some(pem("leaf")), Some(chain)));
+    }
+
+    #[test]
+    fn signatures_of_images_are_told_from_what_runs_say() {
+        let sign = br#"{"predicateType":"https://sigstore.dev/cosign/sign/v1"}"#;
+        assert!(is_image_signature(sign));
+        for other in [&b""[..], b"{}", br#"{"predicateType":"https://slsa.dev/provenance/v1"}"#] {
+            assert!(!is_image_signature(other));
+        }
     }
 
     #[test]

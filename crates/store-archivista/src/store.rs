@@ -140,10 +140,6 @@ impl ReadBack for ArchivistaStore {
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) where what is there is no envelope, and what the server fails for.
     async fn read_back(&self, query: ReadQuery<'_>) -> Result<Vec<Stored>> {
-        if matches!(query.target, Target::Image(_)) {
-            // Their signatures are in no envelope, so they are not there.
-            return Ok(Vec::new());
-        }
         let what =
             format!("reading {} from {}", told(query.target, query.run), self.0.api.address());
         let mut gitoids = BTreeSet::new();
@@ -155,7 +151,10 @@ impl ReadBack for ArchivistaStore {
             downloads.push(self.0.read(&what, gitoid));
         }
         let found: Vec<_> = stream::iter(downloads).buffered(PARALLEL).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        // A signature of an image that is in an envelope speaks of the image too.
+        let of_image = matches!(query.target, Target::Image(_));
+        let is_meant = |stored: &Stored| envelope::is_image_signature(&stored.payload) == of_image;
+        Ok(found.into_iter().flatten().filter(is_meant).collect())
     }
 }
 
