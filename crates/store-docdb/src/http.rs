@@ -25,6 +25,10 @@ const MAX_TOLD: usize = 400;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    #[cfg_attr(
+        not(feature = "dynamodb"),
+        allow(dead_code, reason = "only DynamoDB tells something there")
+    )]
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }

@@ -26,6 +26,11 @@
 //! - What a database cannot hold is refused for good, by an error that names the run and the limit.
 //! - A connection string in a file is read again when it changes; what is under way finishes by the old one.
 
+#![cfg_attr(
+    not(any(feature = "dynamodb", feature = "firestore", feature = "mongo")),
+    allow(dead_code, unused_imports, reason = "no database is compiled in")
+)]
+
 mod collection;
 mod document;
 #[cfg(feature = "dynamodb")]

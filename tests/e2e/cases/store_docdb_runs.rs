@@ -12,7 +12,7 @@ use chains_core::dsse::Envelope;
 use chains_e2e::{
     Case, Context as _, Result, Scene, case,
     cluster::{self, Watch},
-    controller::NEEDS,
+    controller::{Controller, NEEDS},
     docdb::{
         Document,
         dynamodb::{self, DynamoDb},
@@ -57,6 +57,22 @@ fn builds() -> Vec<Value> {
 fn sign(stage: &Stage<'_>, watch: &Watch, runs: &[Value]) -> Result<()> {
     stage.namespace.run(runs)?;
     watch.until_all(&names(runs), |seen| seen.is_signed())
+}
+
+/// The same, with what it took.
+fn measured(
+    scene: &Scene<'_>,
+    stage: &Stage<'_>,
+    controller: &Controller,
+    watch: &Watch,
+    runs: &[Value],
+) -> Result<()> {
+    let (began, before) = (Instant::now(), controller.usage()?.cpu);
+    sign(stage, watch, runs)?;
+    let (count, took) = (runs.len(), began.elapsed());
+    let cpu = (controller.usage()?.cpu - before) / u32::try_from(count)?;
+    scene.note(format!("{count} runs in {took:.1?}, {cpu:.1?} of a processor each, not optimised"));
+    Ok(())
 }
 
 /// Every run has its document, signed by the mounted key; nothing else is there.
@@ -112,15 +128,13 @@ fn secantus(scene: &Scene<'_>) -> Result<()> {
         ("storage.docdb.url", "mongo://chains/runs?id_field=name"),
         ("storage.docdb.mongo-server-url-dir", &folder),
     ])?;
-    let _controller = stage.start()?;
+    let controller = stage.start()?;
     let watch = stage.namespace.watch("taskruns")?;
     let runs = builds();
     let (calm, rest) = runs.split_at(RUNS / 4);
     let (rotating, rest) = rest.split_at(RUNS / 4);
     let (late, away) = rest.split_at(RUNS / 4);
-    let began = Instant::now();
-    sign(&stage, &watch, calm)?;
-    scene.note(format!("{} runs in {:.1?}", calm.len(), began.elapsed()));
+    measured(scene, &stage, &controller, &watch, calm)?;
 
     // As it should be done: the old user goes when the new one is in use.
     stage.namespace.run(&rotating[..rotating.len() / 2])?;
@@ -159,11 +173,9 @@ fn ferret(scene: &Scene<'_>) -> Result<()> {
         ("storage.docdb.url", "mongo://chains/runs?id_field=name"),
         ("storage.docdb.mongo-server-url", &server.url("")),
     ])?;
-    let _controller = stage.start()?;
+    let controller = stage.start()?;
     let watch = stage.namespace.watch("taskruns")?;
-    let began = Instant::now();
-    sign(&stage, &watch, &builds())?;
-    scene.note(format!("{RUNS} runs in {:.1?}", began.elapsed()));
+    measured(scene, &stage, &controller, &watch, &builds())?;
     nothing_failed(&watch)?;
     verified(&stage, &server.read("chains", "runs")?)
 }
@@ -183,13 +195,11 @@ fn dynamo(scene: &Scene<'_>) -> Result<()> {
         .env("AWS_SECRET_ACCESS_KEY", Path::new("test"))
         .env("AWS_REGION", Path::new("eu-west-1"))
         .env("AWS_ENDPOINT_URL_DYNAMODB", Path::new(&server.address()));
-    let _controller = controller.ready()?;
+    let controller = controller.ready()?;
     let watch = stage.namespace.watch("taskruns")?;
     let runs = builds();
     let (calm, away) = runs.split_at(RUNS / 2);
-    let began = Instant::now();
-    sign(&stage, &watch, calm)?;
-    scene.note(format!("{} runs in {:.1?}", calm.len(), began.elapsed()));
+    measured(scene, &stage, &controller, &watch, calm)?;
     stage.namespace.run(&away[..away.len() / 2])?;
     server.stop()?;
     stage.namespace.run(&away[away.len() / 2..])?;
@@ -210,13 +220,11 @@ fn firestore(scene: &Scene<'_>) -> Result<()> {
         .configure(&[("artifacts.taskrun.storage", "docdb"), ("storage.docdb.url", &url)])?;
     let controller = stage.controller("controller");
     let controller = controller.env("FIRESTORE_EMULATOR_HOST", Path::new(&server.host()));
-    let _controller = controller.ready()?;
+    let controller = controller.ready()?;
     let watch = stage.namespace.watch("taskruns")?;
     let runs = builds();
     let (calm, away) = runs.split_at(RUNS / 2);
-    let began = Instant::now();
-    sign(&stage, &watch, calm)?;
-    scene.note(format!("{} runs in {:.1?}", calm.len(), began.elapsed()));
+    measured(scene, &stage, &controller, &watch, calm)?;
     stage.namespace.run(&away[..away.len() / 2])?;
     server.freeze(true)?;
     stage.namespace.run(&away[away.len() / 2..])?;
