@@ -293,8 +293,9 @@ fn slow(scene: &Scene<'_>) -> Result<()> {
         busiest_second(&bao.audit("transit/sign/key")?),
         proxy.connections(),
     ));
-    // The lookup of the token is not one of them.
+    // The lookup of the token is none of them; and who waits for a connection takes the first that is there, a new
+    // one or one that another is done with.
     ensure!((90..=101).contains(&most), "{most} at once");
-    ensure!(proxy.connections() <= 101, "{} connections", proxy.connections());
+    ensure!(proxy.connections() <= 150, "{} connections", proxy.connections());
     Ok(())
 }
