@@ -168,6 +168,7 @@ mod tests {
                 ("artifacts.taskrun.signer", "kms"),
                 ("signers.kms.kmsref", "hashivault://chains"),
                 ("signers.kms.auth.address", "http://127.0.0.1:1"),
+                ("signers.kms.auth.token", "sesame"),
                 ("signers.kms.auth.token-path", "/there/is/none"),
             ],
             Ok(()),
