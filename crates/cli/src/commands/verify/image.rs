@@ -26,7 +26,16 @@ pub(crate) async fn verify(
     let image = store.resolve(reference).await.map_err(settings::report)?;
     let signatures = store.signatures(&image).await.map_err(settings::report)?;
     let attestations = store.attestations(&image).await.map_err(settings::report)?;
-    let bundles = store.bundles(&image).await.map_err(settings::report)?;
+    let mut notes = Vec::new();
+    let bundles = match store.bundles(&image).await {
+        Ok(bundles) => bundles,
+        // What stands under tags holds by itself.
+        Err(error) if !signatures.found.is_empty() || !attestations.found.is_empty() => {
+            notes.push(format!("bundles were not looked at: {}", error.report()));
+            Bundles::default()
+        }
+        Err(error) => return Err(settings::report(error)),
+    };
     tracing::debug!(
         %image,
         signatures = signatures.found.len(),
@@ -34,7 +43,9 @@ pub(crate) async fn verify(
         bundles = bundles.found.len(),
         "read from the registry"
     );
-    Ok(found(&image, signatures, attestations, bundles, trust))
+    let mut found = found(&image, signatures, attestations, bundles, trust);
+    found.notes.append(&mut notes);
+    Ok(found)
 }
 
 fn found(
