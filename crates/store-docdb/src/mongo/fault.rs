@@ -77,6 +77,9 @@ pub(super) fn kind(error: &Failure) -> Option<ErrorKind> {
     Some(match &*error.kind {
         Kind::InvalidArgument { .. } | Kind::InvalidTlsConfig { .. } => ErrorKind::Configuration,
         Kind::Authentication { .. } => ErrorKind::Unauthorized,
+        Kind::ServerSelection { message, .. } if is_about_credentials(message) => {
+            ErrorKind::Unauthorized
+        }
         Kind::Bson(_) | Kind::InvalidResponse { .. } => ErrorKind::Protocol,
         Kind::IncompatibleServer { .. } => ErrorKind::Unsupported,
         Kind::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => ErrorKind::Timeout,
@@ -89,6 +92,13 @@ pub(super) fn kind(error: &Failure) -> Option<ErrorKind> {
         | Kind::Write(WriteFailure::WriteConcernError(_)) => ErrorKind::Unavailable,
         _ => return None,
     })
+}
+
+/// A server that refuses credentials is no longer selected for a moment, and who asks meanwhile is told so in words alone.
+fn is_about_credentials(message: &str) -> bool {
+    ["SCRAM failure", "AuthenticationFailed", "Authentication failed", "authentication failed"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 fn by_code(code: i32, words: &str) -> ErrorKind {
@@ -129,6 +139,36 @@ fn words(error: &Failure) -> String {
                 it.message, it.code
             )
         }
+        // The rest of it is the driver's view of all servers.
+        Kind::ServerSelection { message, .. } if is_about_credentials(message) => {
+            "no server lets it in: authentication failed".to_owned()
+        }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_say_what_it_is() {
+        let check = |code, words, expect| assert_eq!(by_code(code, words), expect, "{code}");
+        check(13, "not authorized on chains", ErrorKind::Unauthorized);
+        check(18, "Authentication failed.", ErrorKind::Unauthorized);
+        check(8000, "bad auth : authentication failed", ErrorKind::Unauthorized);
+        check(8000, "something else", ErrorKind::Unavailable);
+        check(10334, "BSONObj size is invalid", ErrorKind::TooLarge);
+        check(50, "operation exceeded time limit", ErrorKind::Timeout);
+        check(121, "Document failed validation", ErrorKind::InvalidInput);
+        check(10107, "not primary", ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn servers_that_refuse_are_told_from_those_that_are_away() {
+        let refused =
+            "Topology: { Servers: [ { Error: Kind: SCRAM failure: authentication failed } ] }";
+        assert!(is_about_credentials(refused));
+        assert!(!is_about_credentials("Topology: { Servers: [ { Error: Connection refused } ] }"));
     }
 }
