@@ -1,13 +1,15 @@
 //! What is signed with a key is logged once: verifiers that ask for the log find it, and nobody logs it again.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use chains_e2e::{
-    Case, Context as _, Result, Scene, bail, case,
+    Case, Context as _, Result, Scene, case,
     chains::{Chains, list},
     cluster, controller, ensure,
-    http::HttpServer,
-    http::Response,
+    http::{HttpServer, Response},
     registry::{Access, CRANE, REFERRERS, Registry},
     runs,
     sigstore::{
@@ -44,6 +46,8 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(case(name, &needs, move |scene| manual(scene, parts)));
     }
     cases.push(case("transparency::none_is_asked_where_none_is_wanted", &[NETWORK], nobody));
+    let name = "transparency::none_is_asked_by_a_controller";
+    cases.push(case(name, &controller::NEEDS, nobody_by_controller));
     cases
 }
 
@@ -139,30 +143,79 @@ fn manual(scene: &Scene<'_>, parts: Parts) -> Result<()> {
     stage.verify(&stage.namespace.list("taskruns")?)
 }
 
+/// Everybody who is configured and not turned on, and what they were asked.
+struct Idle {
+    server: HttpServer,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Idle {
+    fn start() -> Result<Self> {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        let server = HttpServer::start(move |request| {
+            let line = format!("{} {}", request.method, request.path);
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            Response::new(500, "nobody should ask")
+        })?;
+        Ok(Self { server, asked })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.server.host())
+    }
+
+    fn settings(&self) -> Settings {
+        [
+            "transparency.url",
+            "transparency.tsa.url",
+            "signers.x509.fulcio.address",
+            "signers.x509.fulcio.issuer",
+            "signers.x509.tuf.mirror.url",
+        ]
+        .map(|key| (key, self.url()))
+        .into()
+    }
+
+    fn was_asked_nothing(&self) -> Result<()> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        ensure!(asked.is_empty(), "somebody was asked: {asked:?}");
+        Ok(())
+    }
+}
+
+fn some() -> Vec<Value> {
+    (0..20).map(|n| runs::kaniko(&format!("run-{n}"), "registry.test/app", DIGEST)).collect()
+}
+
+/// The controller with a key asks none of those who are configured, and tells of no attempt to.
+fn nobody_by_controller(scene: &Scene<'_>) -> Result<()> {
+    let idle = Idle::start()?;
+    let cluster = cluster::borrow(scene)?;
+    let stage = Stage::set(scene, &cluster)?;
+    let settings = idle.settings();
+    let settings: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    stage.install.configure(&settings)?;
+    let controller = stage.start()?;
+    let watch = stage.namespace.watch("taskruns")?;
+    stage.namespace.run(&some())?;
+    watch.until_all(&names(&some()), |seen| seen.is_signed())?;
+    stage.verify(&stage.namespace.list("taskruns")?)?;
+    idle.was_asked_nothing()?;
+    let log = controller.log()?;
+    for word in ["chains_transparency", "chains_signer_fulcio", "\"warn\"", "\"error\""] {
+        ensure!(!log.contains(word), "it tells of {word}: {log}");
+    }
+    Ok(())
+}
+
 /// With a key, by default, nobody is asked: neither who is configured and not turned on, nor anyone else.
 fn nobody(scene: &Scene<'_>) -> Result<()> {
-    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let log = std::sync::Arc::clone(&asked);
-    let server = HttpServer::start(move |request| {
-        if let Ok(mut asked) = log.lock() {
-            asked.push(format!("{} {}", request.method, request.path));
-        }
-        Response::new(500, "nobody should ask")
-    })?;
-    let url = format!("http://{}", server.host());
+    let idle = Idle::start()?;
+    let url = idle.url();
     let keys = tls::key_pair(scene.folder(), "ours")?;
-    let configured: Settings = [
-        "transparency.url",
-        "transparency.tsa.url",
-        "signers.x509.fulcio.address",
-        "signers.x509.fulcio.issuer",
-        "signers.x509.tuf.mirror.url",
-    ]
-    .map(|key| (key, url.clone()))
-    .into();
-    let all: Vec<Value> =
-        (0..20).map(|n| runs::kaniko(&format!("run-{n}"), "registry.test/app", DIGEST)).collect();
-    for (name, settings) in [("bare", Settings::new()), ("configured", configured)] {
+    let all = some();
+    for (name, settings) in [("bare", Settings::new()), ("configured", idle.settings())] {
         let out = scene.path(name);
         let tool = Chains::new(scene).sign_by("local", &settings, &list(all.clone()))?;
         let tool = tool.arg("--key").arg(&keys.private).arg("--out-dir").arg(&out);
@@ -178,9 +231,5 @@ fn nobody(scene: &Scene<'_>) -> Result<()> {
         let alone = alone.arg("--key").arg(&keys.private);
         alone.arg("--out-dir").arg(scene.path(&format!("{name}-alone"))).without_network().ok()?;
     }
-    match asked.lock() {
-        Ok(asked) if asked.is_empty() => Ok(()),
-        Ok(asked) => bail!("somebody was asked: {asked:?}"),
-        Err(_) => bail!("the server failed"),
-    }
+    idle.was_asked_nothing()
 }
