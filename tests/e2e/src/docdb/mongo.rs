@@ -3,13 +3,12 @@
 use std::{path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{Document, above, connects};
 use crate::{
     scene::Scene,
-    server::{self, Server, free_port},
+    server::{Server, free_port},
     tls::ServerKeys,
     tool::Tool,
 };
@@ -139,16 +138,6 @@ impl<'s> Mongo<'s> {
     pub fn stop(&mut self) -> Result<()> {
         let server = self.server.take().context("the server does not run")?;
         server.terminate(Duration::from_secs(20)).map(drop)
-    }
-
-    /// Lets it answer nothing, until it is told to go on.
-    ///
-    /// # Errors
-    /// If it is gone.
-    pub fn freeze(&self, is_frozen: bool) -> Result<()> {
-        let server = self.server.as_ref().context("the server does not run")?;
-        let signal = if is_frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
-        server::signal(server.pid(), signal)
     }
 
     /// A connection string, for a user as `NAME:PASSWORD`, or for anyone.
