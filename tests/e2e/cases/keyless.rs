@@ -7,7 +7,7 @@ use chains_e2e::{
     chains::Chains,
     cluster, controller, ensure,
     install::{ACCOUNT, Install, Mount, NAMESPACE},
-    registry::{Access, CRANE, Image, REFERRERS, Registry},
+    registry::{Access, CRANE, DOCKER, Door, Image, REFERRERS, Registry},
     runs,
     sigstore::{
         Cosign, Identity, Keyless, Parts, Settings, Sigstore, Version,
@@ -47,6 +47,11 @@ pub(crate) fn cases() -> Vec<Case> {
             }));
         }
     }
+    let needs = [&Parts::V2.needs()[..], &[CRANE, DOCKER, VERIFY, Version::V3.peer()]].concat();
+    cases.push(case("keyless::cosign_3_verifies_where_no_bundles_are_listed", &needs, |scene| {
+        let registry = Registry::docker(scene, &Door::default())?;
+        by_command_at(scene, Parts::V2, registry, "sigstore-bundle", Version::V3)
+    }));
     cases
 }
 
@@ -57,7 +62,18 @@ fn by_command(
     layout: &'static str,
     version: Version,
 ) -> Result<()> {
-    let demo = Demo::set(scene, Sigstore::start(scene, parts)?, layout)?;
+    by_command_at(scene, parts, Registry::referrers(scene)?, layout, version)
+}
+
+/// As [`by_command`], at this registry.
+fn by_command_at(
+    scene: &Scene<'_>,
+    parts: Parts,
+    registry: Registry,
+    layout: &'static str,
+    version: Version,
+) -> Result<()> {
+    let demo = Demo::set(scene, Sigstore::start(scene, parts)?, registry, layout)?;
     let (who, token) = demo.sigstore.somebody("alice")?;
     let settings = demo.settings(&who.issuer, &token)?;
     let run = runs::kaniko("build", &demo.image.name(), &demo.image.digest);
@@ -74,7 +90,8 @@ fn by_controller(
 ) -> Result<()> {
     let cluster = cluster::borrow(scene)?;
     let install = Install::apply(scene, &cluster)?;
-    let demo = Demo::set(scene, Sigstore::start_for_cluster(scene, parts, &cluster)?, layout)?;
+    let sigstore = Sigstore::start_for_cluster(scene, parts, &cluster)?;
+    let demo = Demo::set(scene, sigstore, Registry::referrers(scene)?, layout)?;
     let who = Identity { name: account_identity(NAMESPACE, ACCOUNT), issuer: cluster.issuer() };
     let token = scene.write("token", cluster.token_for(AUDIENCE, NAMESPACE, ACCOUNT)?)?;
     let mut settings = demo.settings(&who.issuer, &token)?;
@@ -96,8 +113,12 @@ fn by_controller(
 }
 
 impl<'a> Demo<'a> {
-    fn set(scene: &'a Scene<'a>, sigstore: Sigstore<'a>, layout: &'static str) -> Result<Self> {
-        let registry = Registry::referrers(scene)?;
+    fn set(
+        scene: &'a Scene<'a>,
+        sigstore: Sigstore<'a>,
+        registry: Registry,
+        layout: &'static str,
+    ) -> Result<Self> {
         let image = registry.push(scene, &Access::default(), "kaniko-chains", "latest")?;
         Ok(Self { scene, sigstore, registry, image, layout })
     }
