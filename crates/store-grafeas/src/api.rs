@@ -104,34 +104,51 @@ impl Api {
         Err(self.fault(what, &Refusal::of(&answer), &credential))
     }
 
-    /// Every occurrence of this kind about this artifact, page by page.
+    /// Shows every occurrence of this kind about this artifact, page by page, until `see` says that it is the one.
+    /// None is kept here: strangers may have attached any number.
     ///
     /// # Errors
     /// Where the server refuses, or has more than anybody has.
-    pub(crate) async fn list(&self, what: &str, kind: Kind, resource: &str) -> Result<Vec<Found>> {
+    pub(crate) async fn find(
+        &self,
+        what: &str,
+        kind: Kind,
+        resource: &str,
+        mut see: impl FnMut(&Found) -> bool + Send,
+    ) -> Result<Option<Found>> {
         let filter = format!("kind=\"{}\" AND resourceUrl={}", kind.as_str(), quoted(resource));
-        let mut found = Vec::new();
         let mut token = String::new();
         for _ in 0..MOST_PAGES {
-            let mut url = self.url(["projects", &self.project, "occurrences"]);
-            url.query_pairs_mut().append_pair("filter", &filter).append_pair("pageSize", PAGE);
-            if !token.is_empty() {
-                url.query_pairs_mut().append_pair("pageToken", &token);
+            let page = self.page(what, &filter, &token).await?;
+            if let Some(found) = page.occurrences.into_iter().find(|found| see(found)) {
+                return Ok(Some(found));
             }
-            let (answer, credential) = self.send(what, self.client.get(url)).await?;
-            if !answer.status.is_success() {
-                return Err(self.fault(what, &Refusal::of(&answer), &credential));
-            }
-            let page: Page = json(what, &answer)?;
-            found.extend(page.occurrences);
             if page.next_page_token.is_empty() {
-                return Ok(found);
+                return Ok(None);
+            }
+            if page.next_page_token == token {
+                let why =
+                    format!("the server lists the same page of occurrences of {resource} again");
+                return Err(Error::new(ErrorKind::Protocol, what).with_source(why));
             }
             token = page.next_page_token;
         }
         let why =
             format!("the server lists more than {MOST_PAGES} pages of occurrences of {resource}");
         Err(Error::new(ErrorKind::TooLarge, what).with_source(why))
+    }
+
+    async fn page(&self, what: &str, filter: &str, token: &str) -> Result<Page> {
+        let mut url = self.url(["projects", &self.project, "occurrences"]);
+        url.query_pairs_mut().append_pair("filter", filter).append_pair("pageSize", PAGE);
+        if !token.is_empty() {
+            url.query_pairs_mut().append_pair("pageToken", token);
+        }
+        let (answer, credential) = self.send(what, self.client.get(url)).await?;
+        if !answer.status.is_success() {
+            return Err(self.fault(what, &Refusal::of(&answer), &credential));
+        }
+        json(what, &answer)
     }
 
     async fn send(&self, what: &str, request: RequestBuilder) -> Result<(Answer, Credential<'_>)> {

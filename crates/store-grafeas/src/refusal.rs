@@ -121,9 +121,14 @@ impl Refusal {
             Some(secret) if !secret.is_empty() => text.replace(secret.expose(), "[redacted]"),
             _ => text,
         };
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
+        line(&text)
     }
+}
+
+/// What others wrote, in one line that is not too long.
+pub(crate) fn line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
 }
 
 /// What a status says, where no code says more.

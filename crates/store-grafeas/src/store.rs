@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::GrafeasOptions;
 use crate::api::Api;
-use crate::layout::{self, Names, Note, Occurrence};
+use crate::layout::{self, Found, Names, Note, Occurrence};
 
 /// How many artifacts of one record are written at once.
 const PARALLEL: usize = 8;
@@ -83,8 +83,9 @@ impl Inner {
     async fn keep(&self, what: &str, note: &Note, occurrence: &Occurrence) -> Result<Kept> {
         let what = format!("{what}: {}", occurrence.resource);
         let _turn = self.turn(occurrence).await;
-        let found = self.api.list(&what, occurrence.kind, &occurrence.resource).await?;
-        if let Some(found) = found.into_iter().find(|found| occurrence.is(found)) {
+        let is_there = |found: &Found| occurrence.is(found);
+        let found = self.api.find(&what, occurrence.kind, &occurrence.resource, is_there).await?;
+        if let Some(found) = found {
             return Ok(Kept { name: found.name, is_new: false });
         }
         self.note(&what, note).await?;
@@ -188,22 +189,27 @@ impl ReadBack for GrafeasStore {
         let mut seen = HashSet::new();
         let mut stored = Vec::new();
         for resource in layout::resources(query.target, &query.key.full, query.subjects) {
-            let mut found = self.0.api.list(&what, note.kind, &resource).await?;
-            found.retain(|found| found.note_name == note_name && found.resource_uri == resource);
-            found.sort_by(|a, b| a.name.cmp(&b.name));
-            for found in found {
-                // Others may have attached to the note what is no envelope.
-                let Some((payload, sig)) = found.parts() else { continue };
-                if seen.insert((payload.clone(), sig.clone())) {
-                    stored.push(Stored {
-                        location: self.0.api.location(&found.name),
-                        payload,
-                        signed: Some(layout::signed(sig)),
-                        certificate: None,
-                        chain: None,
-                    });
+            let mut of_note = Vec::new();
+            let keep = |found: &Found| {
+                if found.note_name == note_name && found.resource_uri == resource {
+                    // Others may have attached to the note what is no envelope.
+                    if let Some((payload, sig)) = found.parts()
+                        && seen.insert((payload.clone(), sig.clone()))
+                    {
+                        of_note.push((found.name.clone(), payload, sig));
+                    }
                 }
-            }
+                false
+            };
+            self.0.api.find(&what, note.kind, &resource, keep).await?;
+            of_note.sort_by(|a, b| a.0.cmp(&b.0));
+            stored.extend(of_note.into_iter().map(|(name, payload, sig)| Stored {
+                location: self.0.api.location(&name),
+                payload,
+                signed: Some(layout::signed(sig)),
+                certificate: None,
+                chain: None,
+            }));
         }
         Ok(stored)
     }

@@ -236,6 +236,50 @@ async fn a_note_that_went_away_is_made_again_and_a_server_without_end_is_left() 
 
     let server = Server::start(|_| (200, json!({ "nextPageToken": "again" }))).await;
     let error = server.store("localhost").put(&record).await.unwrap_err();
+    assert!(error.report().contains("lists the same page"), "{}", error.report());
+    assert_eq!((error.kind(), server.asked().len()), (ErrorKind::Protocol, 2));
+
+    let count = Arc::new(Mutex::new(0));
+    let server = Server::start(move |_| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        (200, json!({ "nextPageToken": count.to_string() }))
+    })
+    .await;
+    let error = server.store("localhost").put(&record).await.unwrap_err();
     assert!(error.report().contains("lists more than 1000 pages"), "{}", error.report());
     assert_eq!(server.asked().len(), 1000);
+}
+
+#[tokio::test]
+async fn pages_after_the_one_that_has_it_are_not_asked_for() {
+    let made = Arc::new(Mutex::new(Value::Null));
+    let server = Server::start(move |asked| {
+        let mut made = made.lock().unwrap();
+        match (&asked.0, asked.1.contains("/notes")) {
+            (&Method::GET, _) if asked.1.contains("pageToken=second") => {
+                (200, json!({ "occurrences": [*made], "nextPageToken": "third" }))
+            }
+            (&Method::GET, _) if made.is_null() => (200, json!({})),
+            (&Method::GET, _) => {
+                let other = json!({ "name": "projects/p/occurrences/0", "noteName": "other" });
+                (200, json!({ "occurrences": [other], "nextPageToken": "second" }))
+            }
+            (_, false) => {
+                *made = asked.3.clone();
+                made["name"] = json!("projects/p/occurrences/1");
+                (200, made.clone())
+            }
+            _ => empty(asked),
+        }
+    })
+    .await;
+    let record = fixture::run_record(&fixture::run("build"));
+    let store = server.store("localhost");
+    let location = format!("https://localhost:{}/v1/projects/p/occurrences/1", server.port);
+    let stored = Outcome::Stored { location: location.clone() };
+    assert_eq!(store.put(&record).await.unwrap(), stored);
+    let before = server.asked().len();
+    assert_eq!(store.put(&record).await.unwrap(), Outcome::AlreadyStored { location });
+    assert_eq!(server.asked().len() - before, 2);
 }
