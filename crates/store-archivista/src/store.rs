@@ -53,8 +53,16 @@ impl Inner {
         let gitoid = envelope::gitoid(&body);
         let _turn = self.turn(&gitoid).await;
         let (error, is_known) = match self.api.upload(what, body.clone()).await? {
-            Uploaded::Now(gitoid) => {
+            // The gitoid is a digest of what was sent: there is nothing to believe.
+            Uploaded::Now(told) if told == gitoid => {
                 return Ok(Outcome::Stored { location: self.api.location(&gitoid) });
+            }
+            Uploaded::Now(told) => {
+                let why = format!(
+                    "it keeps {told}, which is not the gitoid {gitoid} of what was sent: see what stands between \
+                     Chains and `storage.archivista.url`"
+                );
+                return Err(Error::new(ErrorKind::Protocol, what).with_source(why));
             }
             Uploaded::Refused { error, is_known } => (error, is_known),
         };
@@ -162,5 +170,28 @@ fn told(target: &Target, run: &chains_core::RunRef) -> String {
     match target {
         Target::Run => format!("the statement of {run}"),
         Target::Image(image) => format!("the signature of {image} of {run}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use chains_testkit::fixture;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_gitoid_of_something_else_is_not_believed() {
+        let other = "0".repeat(64);
+        let answer = format!(r#"{{"gitoid":"{other}"}}"#);
+        let app = Router::new().fallback(move || async move { answer });
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let store = ArchivistaStore::new(ArchivistaOptions::new(url)).unwrap();
+        let error = store.put(&fixture::run_record(&fixture::run("build"))).await.unwrap_err();
+        let report = error.report();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{report}");
+        assert!(report.contains(&format!("it keeps {other}, which is not the gitoid")), "{report}");
     }
 }
