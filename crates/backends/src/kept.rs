@@ -11,6 +11,10 @@ use chains_core::Result;
 /// signer is then the same one: it need not log in again, nor ask for another certificate. What no engine uses
 /// any more is gone.
 #[derive(Clone, Default)]
+#[cfg_attr(
+    not(any(feature = "docdb", feature = "kms", feature = "pubsub", feature = "transparency")),
+    allow(dead_code, reason = "nothing that is kept is built in")
+)]
 pub struct Kept(Arc<Shelves>);
 
 #[derive(Default)]
