@@ -6,7 +6,8 @@ use chains_core::{Error, ErrorKind, Outcome, ReadBack as _, Store as _};
 use chains_e2e::{
     Case, Context as _, Result, Scene,
     archivista::{ARCHIVISTA, ARCHIVISTACTL, Archivista, POSTGRESQL},
-    case, cluster,
+    case,
+    cluster::{self, Watch},
     controller::NEEDS,
     ensure,
     grafeas::{GRAFEAS, Grafeas},
@@ -149,9 +150,10 @@ fn gone(scene: &Scene<'_>) -> Result<()> {
         ("retry.limit", "20"),
         ("retry.total-time", "20s"),
     ])?;
-    let controller = stage.start()?;
     let namespace = &stage.namespace;
     let watch = namespace.watch("taskruns")?;
+    wrong_address(&stage, &watch, &server)?;
+    let controller = stage.start()?;
     let runs = builds(0..RUNS);
     let (calm, rough) = runs.split_at(RUNS / 2);
 
@@ -178,6 +180,23 @@ fn gone(scene: &Scene<'_>) -> Result<()> {
     watch.until_all(&names(rough), |seen| seen.is_signed() && !seen.is_held())?;
     drop(controller);
     verified(&stage, &server)
+}
+
+/// A run says on itself that there is no Archivista at the address; it is not tried again, and the address is mended.
+fn wrong_address(stage: &Stage<'_>, watch: &Watch, server: &Archivista<'_>) -> Result<()> {
+    let other = HttpServer::start(|_| Response::new(404, "404 page not found"))?;
+    stage.install.configure(&[("storage.archivista.url", &format!("http://{}", other.host()))])?;
+    let controller = stage.start()?;
+    stage.namespace.run(&[runs::kaniko("astray", "registry.test/app", DIGEST)])?;
+    watch.until("astray", |seen| seen.is_failed() && !seen.is_held())?;
+    let run = stage.namespace.get("taskruns", "astray")?;
+    let reason = run["metadata"]["annotations"]["chains.tekton.dev/reason"].as_str();
+    let reason = reason.unwrap_or_default();
+    let says = ["archivista", "404", "there is no Archivista at this address"];
+    ensure!(says.iter().all(|words| reason.contains(words)), "{reason}");
+    // It gives back what it holds: the next one need not wait for that.
+    controller.terminate()?;
+    stage.install.configure(&[("storage.archivista.url", &server.url())])
 }
 
 /// Every run has its envelope, signed by the mounted key, and nothing else is there.
