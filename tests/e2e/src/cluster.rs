@@ -1,6 +1,6 @@
 //! A Kubernetes API server of the test's own: etcd and kube-apiserver, nothing that runs containers.
 //!
-//! It takes five seconds to start, so that most cases [borrow](borrow) one that an earlier case has used; a case
+//! It takes five seconds to start, so that most cases [borrow] one that an earlier case has used; a case
 //! that stops it, or wants it otherwise, [starts](Cluster::start) its own.
 
 mod api;
