@@ -41,6 +41,20 @@ impl Refused {
 
     /// The kind of error, where the service's own word says no more.
     pub(crate) fn kind(&self) -> ErrorKind {
+        match self.code.as_str() {
+            "RequestTimeout" => return ErrorKind::Timeout,
+            // Of S3 and STS, of Azure's authority: some of them come with status 400.
+            "IDPCommunicationError"
+            | "InternalError"
+            | "server_error"
+            | "temporarily_unavailable" => {
+                return ErrorKind::Unavailable;
+            }
+            "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => {
+                return ErrorKind::Throttled;
+            }
+            _ => {}
+        }
         match self.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized,
             StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
@@ -48,7 +62,8 @@ impl Refused {
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ErrorKind::Timeout,
             StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
             StatusCode::TOO_MANY_REQUESTS => ErrorKind::Throttled,
-            _ if self.code == "SlowDown" => ErrorKind::Throttled,
+            // Nobody asked on condition.
+            StatusCode::NOT_MODIFIED => ErrorKind::Protocol,
             status if status.is_server_error() => ErrorKind::Unavailable,
             status if status.is_client_error() || status.is_redirection() => {
                 ErrorKind::Configuration
@@ -101,7 +116,7 @@ fn element(xml: &str, name: &str) -> Option<String> {
 }
 
 /// One line, and not without end.
-fn told(text: &str) -> String {
+pub(crate) fn told(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.trim_end_matches('.').chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
 }
@@ -146,6 +161,15 @@ mod tests {
         );
         check(500, "<html>", ErrorKind::Unavailable, "it answered 500 Internal Server Error");
         check(302, "", ErrorKind::Configuration, "it answered 302 Found");
+        check(304, "", ErrorKind::Protocol, "it answered 304 Not Modified");
+        let told = "it answered 400 Bad Request (RequestTimeout)";
+        check(400, "<Code>RequestTimeout</Code>", ErrorKind::Timeout, told);
+        let told = "it answered 400 Bad Request (IDPCommunicationError)";
+        check(400, "<Code>IDPCommunicationError</Code>", ErrorKind::Unavailable, told);
+        let told = "it answered 400 Bad Request (Throttling)";
+        check(400, "<Code>Throttling</Code>", ErrorKind::Throttled, told);
+        let told = "it answered 400 Bad Request (temporarily_unavailable)";
+        check(400, r#"{"error":"temporarily_unavailable"}"#, ErrorKind::Unavailable, told);
         check(429, "[]", ErrorKind::Throttled, "it answered 429 Too Many Requests");
     }
 

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use chains_core::{Error, ErrorKind, Result, chain};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Request, StatusCode};
+use reqwest::{Certificate, ClientBuilder, Request, StatusCode};
 use tokio::sync::Semaphore;
+use url::{Host, Url};
 
 use crate::{Limits, MAX_OBJECT};
 
@@ -21,7 +22,9 @@ const IDLE: Duration = Duration::from_secs(50);
 /// The client; clones share its connections and its bounds.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    inner: reqwest::Client,
+    usual: reqwest::Client,
+    /// Asks no proxy.
+    direct: reqwest::Client,
     turns: Arc<Semaphore>,
 }
 
@@ -41,21 +44,10 @@ impl Client {
         for path in ca_files {
             roots.extend(certificates(path)?);
         }
-        let built = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            // A redirect would carry credentials to whoever is named there.
-            .redirect(Policy::none())
-            .connect_timeout(limits.connect_timeout)
-            .timeout(limits.request_timeout)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(limits.concurrency)
-            .tls_backend_rustls()
-            .tls_certs_merge(roots)
-            .build();
-        let inner = built.map_err(|e| {
-            Error::new(ErrorKind::Configuration, "making an HTTP client").with_source(chain(&e))
-        })?;
-        Ok(Self { inner, turns: Arc::new(Semaphore::new(limits.concurrency.max(1))) })
+        let usual = builder(limits, &roots);
+        let direct = builder(limits, &roots).no_proxy();
+        let turns = Arc::new(Semaphore::new(limits.concurrency.max(1)));
+        Ok(Self { usual: built(usual)?, direct: built(direct)?, turns })
     }
 
     /// Sends a request and reads the whole answer, of whatever status.
@@ -65,7 +57,8 @@ impl Client {
     pub(crate) async fn send(&self, request: Request) -> Result<Answer> {
         let host = request.url().host_str().unwrap_or("the server").to_owned();
         let _turn = self.turns.acquire().await;
-        let mut response = self.inner.execute(request).await.map_err(|e| unanswered(&host, e))?;
+        let client = if is_beside_us(request.url()) { &self.direct } else { &self.usual };
+        let mut response = client.execute(request).await.map_err(|e| unanswered(&host, e))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| unanswered(&host, e))? {
@@ -76,6 +69,40 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { status, headers, body: body.into() })
+    }
+}
+
+/// What both clients are made of.
+fn builder(limits: &Limits, roots: &[Certificate]) -> ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        // A redirect would carry credentials to whoever is named there.
+        .redirect(Policy::none())
+        .connect_timeout(limits.connect_timeout)
+        .timeout(limits.request_timeout)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(limits.concurrency)
+        .tls_backend_rustls()
+        .tls_certs_merge(roots.iter().cloned())
+}
+
+fn built(builder: ClientBuilder) -> Result<reqwest::Client> {
+    builder.build().map_err(|e| {
+        Error::new(ErrorKind::Configuration, "making an HTTP client").with_source(chain(&e))
+    })
+}
+
+/// Whether this is on this machine, or one of the metadata services beside it, which hand out credentials: no proxy
+/// reaches the right one, or may see what it answers.
+pub(crate) fn is_beside_us(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_link_local() || address.is_loopback(),
+        // `fd00:ec2::/32` is where AWS has them.
+        Some(Host::Ipv6(address)) => {
+            address.is_loopback() || matches!(address.segments(), [0xfd00, 0xec2, ..])
+        }
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }
 
@@ -116,4 +143,27 @@ fn certificates(path: &PathBuf) -> Result<Vec<Certificate>> {
         return Err(failed("it holds no certificate".to_owned()));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_services_are_beside_us() {
+        let is = |url: &str| is_beside_us(&Url::parse(url).unwrap());
+        for near in [
+            "http://169.254.169.254/metadata",
+            "http://169.254.170.23/v1/credentials",
+            "http://[fd00:ec2::23]/v1/credentials",
+            "http://127.0.0.1:40342",
+            "http://[::1]",
+            "http://localhost:1",
+        ] {
+            assert!(is(near), "{near}");
+        }
+        for far in ["http://10.0.0.1", "http://[fd00::1]", "http://localhost.example.com"] {
+            assert!(!is(far), "{far}");
+        }
+    }
 }

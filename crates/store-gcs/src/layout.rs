@@ -27,7 +27,8 @@ impl Part {
     pub(crate) const ALL: [Self; 4] =
         [Self::Payload, Self::Certificate, Self::Chain, Self::Signature];
 
-    const fn extension(self) -> &'static str {
+    /// What its objects' names end with.
+    pub(crate) const fn extension(self) -> &'static str {
         match self {
             Self::Payload => ".payload",
             Self::Certificate => ".cert",

@@ -9,16 +9,22 @@ use reqwest::StatusCode;
 
 use super::bucket::{Bucket, Service};
 use super::connector::Connector;
-use super::{endpoint, no_retries, unusable};
+use super::{endpoint, no_retries, only_tls, only_tls_of, unusable};
 use crate::fault::Refused;
 use crate::http::Client;
 use crate::{BucketStore, Limits, Variables};
 
 const NAME: &str = "azblob";
+const ENDPOINT: &str = "`storage.azblob.endpoint`";
+/// Where credentials belong.
+const INSTEAD: &str =
+    "use AZURE_STORAGE_SAS_TOKEN for a shared access signature, AZURE_STORAGE_KEY for a key";
+/// The account's key; it comes before all others.
+const KEY: &[&str] = &["AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY"];
 
 /// Credentials, as Azure's tools read them.
 const CREDENTIALS: &[(&[&str], Key)] = &[
-    (&["AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY"], Key::AccessKey),
+    (KEY, Key::AccessKey),
     (&["AZURE_STORAGE_SAS_TOKEN"], Key::SasKey),
     (&["AZURE_CLIENT_ID"], Key::ClientId),
     (&["AZURE_CLIENT_SECRET"], Key::ClientSecret),
@@ -90,9 +96,15 @@ impl BucketStore {
             .with_http_connector(Connector(client));
         let mut base = format!("https://{}.blob.core.windows.net", options.account);
         if let Some(text) = &options.endpoint {
-            base = endpoint("`storage.azblob.endpoint`", text)?.into();
+            let url = endpoint(ENDPOINT, text, INSTEAD)?;
+            // A key signs requests and stays here; everything else is shown.
+            if options.variables.first(KEY).is_none() {
+                only_tls(ENDPOINT, &url)?;
+            }
+            base = url.into();
             builder = builder.with_endpoint(base.clone());
         }
+        only_tls_of(&options.variables, &["AZURE_AUTHORITY_HOST"])?;
         for (names, key) in CREDENTIALS {
             if let Some(value) = options.variables.first(names) {
                 builder = builder.with_config(*key, value);
@@ -109,7 +121,6 @@ impl BucketStore {
 }
 
 /// What is particular to Azure.
-#[derive(Debug)]
 struct Azblob {
     base: String,
     container: String,
@@ -151,6 +162,11 @@ impl Service for Azblob {
     fn no_credentials(&self) -> String {
         "set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or give the pod's service account a workload identity"
             .to_owned()
+    }
+
+    /// The metadata service of machines tells so to ask again: it knows a new machine's identity late.
+    fn may_come(&self, refused: &Refused) -> bool {
+        matches!(refused.status, StatusCode::NOT_FOUND | StatusCode::GONE)
     }
 
     async fn credentials(&self) -> object_store::Result<()> {

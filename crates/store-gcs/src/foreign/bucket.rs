@@ -1,7 +1,7 @@
 //! A bucket of `object_store`, with its errors in our words.
 
 use std::error::Error as StdError;
-use std::fmt::Debug;
+use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,8 +11,9 @@ use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
 };
+use reqwest::StatusCode;
 
-use crate::fault::Refused;
+use crate::fault::{Refused, told};
 use crate::objects::{Creation, MAX_LISTED, Objects};
 
 /// How many names are passed over that are in the folder and not of the record.
@@ -20,7 +21,7 @@ const MAX_PASSED: usize = 100_000;
 
 /// What the two services differ in.
 #[async_trait]
-pub(super) trait Service: Debug + Send + Sync + 'static {
+pub(super) trait Service: Send + Sync + 'static {
     /// Where an object is, as the service's tools write it.
     fn url(&self, name: &str) -> String;
 
@@ -33,16 +34,27 @@ pub(super) trait Service: Debug + Send + Sync + 'static {
     /// What to do where credentials cannot be had.
     fn no_credentials(&self) -> String;
 
+    /// Whether who does not hand out credentials may do so later.
+    fn may_come(&self, _: &Refused) -> bool {
+        false
+    }
+
     /// Sees to it that there are credentials: told apart from what is done with them.
     async fn credentials(&self) -> object_store::Result<()>;
 }
 
 /// A bucket.
-#[derive(Debug)]
 pub(super) struct Bucket<S, O> {
     pub(super) service: S,
     pub(super) objects: O,
     pub(super) holds_to_preconditions: bool,
+}
+
+/// Where it is, and no more: what the library would tell of itself has keys in it.
+impl<S: Service, O> fmt::Debug for Bucket<S, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bucket").field(&self.service.url("")).finish()
+    }
 }
 
 impl<S: Service, O: ObjectStore> Bucket<S, O> {
@@ -57,7 +69,11 @@ impl<S: Service, O: ObjectStore> Bucket<S, O> {
             let advice = self.service.no_credentials();
             match cause::<Refused>(&error) {
                 // Who does not hand out credentials to us refuses for good, unless it is broken.
-                Some(refused) => refused.error(&context, Some(advice)),
+                Some(refused) => {
+                    let error = refused.error(&context, Some(advice));
+                    let retryable = error.is_retryable() || self.service.may_come(refused);
+                    error.with_retryable(retryable)
+                }
                 None => self.unanswered(&context, &error, Some(advice)),
             }
         })
@@ -65,15 +81,11 @@ impl<S: Service, O: ObjectStore> Bucket<S, O> {
 
     fn failed(&self, what: &str, error: &object_store::Error) -> Error {
         if let Some(refused) = cause::<Refused>(error) {
-            return refused.error(what, self.service.advice(refused));
+            let missing = refused.status == StatusCode::NOT_FOUND;
+            let advice = if missing { Some(self.service.missing()) } else { None };
+            return refused.error(what, advice.or_else(|| self.service.advice(refused)));
         }
-        match error {
-            object_store::Error::NotFound { .. } => {
-                let why = format!("it answered 404 Not Found: {}", self.service.missing());
-                Error::new(ErrorKind::NotFound, what).with_source(why)
-            }
-            _ => self.unanswered(what, error, None),
-        }
+        self.unanswered(what, error, None)
     }
 
     fn unanswered(&self, what: &str, error: &object_store::Error, advice: Option<String>) -> Error {
@@ -83,7 +95,7 @@ impl<S: Service, O: ObjectStore> Bucket<S, O> {
                 .with_source(format!("{}{advice}", ours.report()))
                 .with_retryable(ours.is_retryable()),
             None => Error::new(ErrorKind::Protocol, what)
-                .with_source(format!("{}{advice}", chain(error))),
+                .with_source(format!("{}{advice}", told(&chain(error)))),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The HTTP of `object_store`, through our client.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chains_core::ErrorKind;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use object_store::ClientOptions;
 use object_store::client::{
@@ -13,6 +14,7 @@ use url::Url;
 
 use crate::fault::Refused;
 use crate::http::Client;
+use crate::layout::Part;
 
 /// Hands out our client.
 #[derive(Debug, Clone)]
@@ -30,30 +32,36 @@ impl HttpService for Connector {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string())
             .map_err(|e| HttpError::new(HttpErrorKind::Unknown, e))?;
+        let passes = passes(&parts.method, &url);
         let mut request = Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;
         // What is sent is in memory.
         *request.body_mut() = Some(body.collect().await?.to_bytes().into());
         let answer = self.0.send(request).await.map_err(unanswered)?;
-        if is_refusal(answer.status) {
+        let is_success = answer.status.is_success();
+        if !is_success && !passes.contains(&answer.status) {
             return Err(HttpError::new(HttpErrorKind::Unknown, Refused::of(&answer)));
         }
-        let mut response = Response::new(answer.body.into());
+        // The library would quote all that comes with anything but success.
+        let body = if is_success { answer.body } else { Bytes::new() };
+        let mut response = Response::new(body.into());
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
         Ok(response)
     }
 }
 
-/// Whether the library would only turn it into text. The others mean something to it: there is none, there is one.
-fn is_refusal(status: StatusCode) -> bool {
-    let known = [
-        StatusCode::NOT_MODIFIED,
-        StatusCode::NOT_FOUND,
-        StatusCode::CONFLICT,
-        StatusCode::PRECONDITION_FAILED,
-    ];
-    !status.is_success() && !known.contains(&status)
+/// What means something to the library: of an object that is read, there is none; of one that is created, there is one.
+/// Everything else it would only turn into text, also where the same status answers a listing or who asks for a token.
+fn passes(method: &Method, url: &Url) -> &'static [StatusCode] {
+    if !Part::ALL.iter().any(|part| url.path().ends_with(part.extension())) {
+        return &[];
+    }
+    match *method {
+        Method::GET => &[StatusCode::NOT_FOUND],
+        Method::PUT => &[StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED],
+        _ => &[],
+    }
 }
 
 fn unanswered(error: chains_core::Error) -> HttpError {

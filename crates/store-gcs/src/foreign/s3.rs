@@ -10,7 +10,7 @@ use url::Url;
 
 use super::bucket::{Bucket, Service};
 use super::connector::Connector;
-use super::{endpoint, no_retries, unusable};
+use super::{endpoint, no_retries, only_tls_of, unusable};
 use crate::fault::Refused;
 use crate::http::Client;
 use crate::{BucketStore, Limits, Variables};
@@ -18,6 +18,10 @@ use crate::{BucketStore, Limits, Variables};
 const NAME: &str = "s3";
 /// Where no region is set: what servers other than AWS's take as well.
 const REGION: &str = "us-east-1";
+/// Who is shown tokens: a role's, and those of containers. Instances have theirs on a network of their own.
+const SHOWN_TOKENS: &[&str] = &["AWS_ENDPOINT_URL_STS", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+/// Where credentials belong.
+const INSTEAD: &str = "use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 
 /// Credentials, as AWS's tools read them.
 const CREDENTIALS: &[(&str, Key)] = &[
@@ -96,7 +100,9 @@ impl BucketStore {
         let client = Client::new(&options.limits, &options.ca_files)?;
         let asked = options.endpoint.clone();
         let asked = asked.or_else(|| variables.first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]));
-        let endpoint = asked.map(|text| endpoint("`storage.s3.endpoint`", &text)).transpose()?;
+        let read = |text: String| endpoint("`storage.s3.endpoint`", &text, INSTEAD);
+        let endpoint = asked.map(read).transpose()?;
+        only_tls_of(variables, SHOWN_TOKENS)?;
         let region = options.region.clone();
         let region = region.or_else(|| variables.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
         let mut builder = AmazonS3Builder::new()
@@ -138,7 +144,6 @@ fn addressed(
 }
 
 /// What is particular to S3.
-#[derive(Debug)]
 struct S3 {
     bucket: String,
     objects: AmazonS3,
@@ -176,7 +181,7 @@ impl Service for S3 {
                     region.unwrap_or_default()
                 ))
             }
-            (_, status) if status.is_redirection() => Some(format!(
+            (_, status) if status.is_redirection() && status != StatusCode::NOT_MODIFIED => Some(format!(
                 "set `storage.s3.region` to the bucket's region{}",
                 region.unwrap_or_default()
             )),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{Server, Tokens};
-use crate::fault::Refused;
+use crate::fault::{Refused, told};
 use crate::http::{Answer, Client};
 use crate::objects::{Creation, MAX_LISTED, Objects};
 
@@ -146,6 +146,10 @@ impl Objects for Bucket {
         match answer.status {
             status if status.is_success() => Ok(Creation::Created),
             StatusCode::PRECONDITION_FAILED => Ok(Creation::Exists),
+            // Who may create and not delete is refused so where there is one: what is there tells.
+            StatusCode::FORBIDDEN if matches!(self.get(name).await, Ok(Some(_))) => {
+                Ok(Creation::Exists)
+            }
             _ => Err(self.refused(&what, &answer)),
         }
     }
@@ -162,7 +166,8 @@ impl Objects for Bucket {
                 return Err(self.refused(&what, &answer));
             }
             let listing: Listing = serde_json::from_slice(&answer.body).map_err(|e| {
-                let why = format!("its answer is not what the API promises: {e}");
+                let why =
+                    format!("its answer is not what the API promises: {}", told(&e.to_string()));
                 Error::new(ErrorKind::Protocol, &what).with_source(why)
             })?;
             names.extend(listing.items.into_iter().map(|listed| listed.name));

@@ -1,6 +1,8 @@
 //! Tokens of Google Cloud: Google's own library finds the credentials, and keeps and renews the token.
 
 use std::error::Error as StdError;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Result, Secret, chain};
@@ -8,7 +10,6 @@ use google_cloud_auth::credentials::{
     AccessTokenCredentials, Builder, external_account, service_account,
 };
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
 use super::GcsOptions;
 use crate::Variables;
@@ -21,18 +22,24 @@ const ADVICE: &str = "give the pod's service account access by workload identity
                       GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`";
 
 /// Where tokens come from.
-#[derive(Debug)]
 pub(super) struct Tokens {
     variables: Variables,
     limit: Duration,
-    /// Looked for when first needed: reading some credentials starts work in the background.
-    found: OnceCell<AccessTokenCredentials>,
+    /// Looked for when needed: reading some credentials starts work in the background.
+    found: Mutex<Found>,
+}
+
+/// Credentials, counted so that nobody throws away those that somebody else found since.
+#[derive(Default)]
+struct Found {
+    count: u64,
+    credentials: Option<AccessTokenCredentials>,
 }
 
 impl Tokens {
     pub(super) fn new(options: &GcsOptions) -> Self {
         let limit = options.limits.request_timeout;
-        Self { variables: options.variables.clone(), limit, found: OnceCell::new() }
+        Self { variables: options.variables.clone(), limit, found: Mutex::default() }
     }
 
     /// A token that is good for now.
@@ -47,18 +54,57 @@ impl Tokens {
         }
     }
 
+    /// The credentials at hand, or new ones.
+    fn found(&self) -> Result<(u64, AccessTokenCredentials)> {
+        let mut found = self.lock();
+        let credentials = match found.credentials.take() {
+            Some(credentials) => credentials,
+            None => find(&self.variables)?,
+        };
+        found.credentials = Some(credentials.clone());
+        Ok((found.count, credentials))
+    }
+
+    /// Looks for credentials anew next time. The library asks nobody again after a refusal that it takes for final, and
+    /// repeats that for ever; but what it was for (a role, a file, a pool) may be mended meanwhile.
+    fn forget(&self, count: u64) {
+        let mut found = self.lock();
+        if found.count == count {
+            *found = Found { count: count + 1, credentials: None };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it may be the metadata server that refuses: it does until it knows a new pod or its service account.
+    fn may_ask_metadata(&self) -> bool {
+        !self.variables.are_given() && self.variables.get(FILE).is_none()
+    }
+
     async fn ask(&self) -> Result<Secret> {
-        let found = self.found.get_or_try_init(async || find(&self.variables)).await?;
+        let (count, found) = self.found()?;
         match found.access_token().await {
             Ok(token) => Ok(Secret::new(token.token)),
             Err(error) => {
-                let retryable = error.is_transient();
+                if !error.is_transient() {
+                    self.forget(count);
+                }
+                let retryable = error.is_transient() || self.may_ask_metadata();
                 let why = format!("{}: {ADVICE}", root(&error));
                 Err(Error::new(ErrorKind::Unauthorized, WHAT)
                     .with_source(why)
                     .with_retryable(retryable))
             }
         }
+    }
+}
+
+impl fmt::Debug for Tokens {
+    /// The names of variables alone: credentials hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("variables", &self.variables).finish_non_exhaustive()
     }
 }
 

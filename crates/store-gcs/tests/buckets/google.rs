@@ -1,6 +1,8 @@
 //! Google Cloud Storage.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -119,6 +121,60 @@ async fn credentials_of_workload_identity_federation_are_used() {
     refused(&store).await;
     let exchanges = server.asked().iter().filter(|asked| asked.path == "/sts").count();
     assert_eq!(exchanges, 1, "the token is kept");
+}
+
+/// A role that is granted later, a pool that is mended: the library asks nobody again after a refusal.
+#[tokio::test]
+async fn who_was_refused_a_token_is_given_one_later() {
+    let exchanges = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |asked| {
+        if asked.path != "/sts" {
+            return empty(asked);
+        }
+        if exchanges.fetch_add(1, Ordering::SeqCst) == 0 {
+            return answer(403, "{\"error\":\"access_denied\"}");
+        }
+        let token = "{\"access_token\":\"hunter2\",\"expires_in\":3600,\"token_type\":\"Bearer\",\
+             \"issued_token_type\":\"urn:ietf:params:oauth:token-type:access_token\"}";
+        answer(200, token)
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = federated(&server, folder.path());
+    let (error, report) = refused(&store).await;
+    assert_eq!(error.kind(), ErrorKind::Unauthorized, "{report}");
+    assert!(
+        server.asked().iter().all(|asked| asked.path == "/sts"),
+        "nothing goes without a token"
+    );
+    // What it takes in it does not give back, but it takes it: there is a token.
+    let (error, report) = refused(&store).await;
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{report}");
+    let asked = server.asked();
+    assert_eq!(asked.iter().filter(|asked| asked.path == "/sts").count(), 2);
+    let token = Some("Bearer hunter2");
+    assert!(asked.iter().any(|asked| asked.header("authorization") == token));
+    assert!(!format!("{store:?}").contains("hunter2"), "{store:?}");
+}
+
+/// Who may create and not delete is refused where there is an object, and not told that there is one.
+#[tokio::test]
+async fn a_refused_creation_looks_whether_it_is_there() {
+    let record = fixture::unsigned_record(&fixture::run("build"));
+    let (payload, posted) = (record.payload.bytes.clone(), Arc::new(AtomicBool::new(false)));
+    let server = Server::start(move |asked| match asked.method {
+        Method::POST => {
+            posted.store(true, Ordering::SeqCst);
+            answer(403, "")
+        }
+        _ if asked.path.contains(".payload") && posted.load(Ordering::SeqCst) => {
+            answer(200, payload.clone())
+        }
+        _ => answer(404, ""),
+    })
+    .await;
+    chains_core::Store::put(&emulated(&server), &record).await.unwrap();
+    assert_eq!(server.asked().iter().filter(|asked| asked.method == Method::POST).count(), 1);
 }
 
 #[tokio::test]
