@@ -3,12 +3,15 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use chains_core::{Error, ErrorKind};
+use chains_core::{Error, ErrorKind, chain};
 use krafka::KrafkaError;
 use krafka::error::{ErrorCode, ProtocolErrorKind};
 use krafka::producer::RecordMetadata;
 
 use crate::options::KafkaOptions;
+
+/// How much of an error is told, in characters.
+const MAX_TOLD: usize = 400;
 
 /// Whom we speak to, for what is told.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl About {
         let servers = self.options.bootstrap_servers.join(", ");
         let what = format!("{doing} the topic {} of Kafka at {servers}", self.options.topic);
         Error::new(kind, what)
-            .with_source(Advised { advice, cause: error })
+            .with_source(Advised { advice, cause: Cause::of(&error) })
             .with_retryable(retryable)
     }
 
@@ -198,8 +201,27 @@ pub(super) fn ends_producer(error: &KrafkaError) -> bool {
 #[derive(Debug)]
 struct Advised {
     advice: String,
-    cause: KrafkaError,
+    cause: Cause,
 }
+
+/// Why: words of the library and of the broker, in one line that is not too long.
+#[derive(Debug)]
+struct Cause(String);
+
+impl Cause {
+    fn of(error: &KrafkaError) -> Self {
+        let line = chain(error).split_whitespace().collect::<Vec<_>>().join(" ");
+        Self(line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Cause {}
 
 impl fmt::Display for Advised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -210,5 +232,18 @@ impl fmt::Display for Advised {
 impl StdError for Advised {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&self.cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_broker_says_is_one_short_line() {
+        let message = format!("line\none\u{1b}[31m{}", "!".repeat(9000));
+        let cause = Cause::of(&KrafkaError::Broker { code: ErrorCode::PolicyViolation, message });
+        let told = cause.to_string();
+        assert!(told.contains("line one[31m!!!") && told.chars().count() == MAX_TOLD, "{told}");
     }
 }

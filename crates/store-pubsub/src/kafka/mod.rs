@@ -90,8 +90,18 @@ impl KafkaQueue {
     /// The producer that is kept, or a new one where there is none or its password or authorities have changed.
     async fn producer(&self) -> Result<Arc<Producer>> {
         let arrived = Instant::now();
-        let material = Material::read(&self.about.options).await?;
         let mut link = self.link.lock().await;
+        // Read in turn: whoever read before a rotation must not connect after it.
+        let material = match (Material::read(&self.about.options).await, &*link) {
+            (Ok(material), _) => material,
+            // A Secret is for a moment not there while it is replaced; what was there still lets us in.
+            (Err(error), Link::Up { producer, .. }) => {
+                let error = error.report();
+                tracing::warn!(error, "going on with the connection to Kafka that is there");
+                return Ok(Arc::clone(producer));
+            }
+            (Err(error), _) => return Err(error),
+        };
         match &*link {
             Link::Up { producer, material: of_producer } if *of_producer == material => {
                 return Ok(Arc::clone(producer));

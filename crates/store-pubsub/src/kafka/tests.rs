@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use chains_core::{Error, Record, Store as _};
+use chains_core::{Error, Record, Secret, Store as _};
 use chains_testkit::{fixture, store};
 use krafka::testing::{ApiKey, Control, FakeBroker};
 
@@ -204,4 +204,51 @@ async fn a_password_that_is_not_there_yet_is_worth_another_attempt() {
     let material = Material::read(&options).await.unwrap();
     assert_eq!(material.password.as_ref().unwrap().expose(), "hunter2");
     assert!(!format!("{material:?}").contains("hunter2"));
+}
+
+/// A queue whose producer was made with a password, and the file that it is read from.
+async fn connected(broker: &FakeBroker, password: &str) -> (tempfile::TempDir, KafkaQueue) {
+    let folder = tempfile::tempdir().unwrap();
+    let sasl = KafkaSasl {
+        mechanism: SaslMechanism::ScramSha512,
+        username: "chains".into(),
+        password_path: folder.path().join("password"),
+    };
+    let queue = KafkaQueue::new(KafkaOptions { sasl: Some(sasl), ..options(broker) }).unwrap();
+    // The broker in the process lets in anybody.
+    let producer = link::connect(&options(broker), &Material::default(), LIMITS).await.unwrap();
+    let material = Material { password: Some(Secret::new(password)), ..Material::default() };
+    *queue.link.lock().await = Link::Up { producer: Arc::new(producer), material };
+    (folder, queue)
+}
+
+#[tokio::test]
+async fn a_password_that_is_gone_for_a_moment_stops_nothing() {
+    let broker = broker().await;
+    let (_folder, queue) = connected(&broker, "hunter2").await;
+    queue.send(Message::of(&record()).unwrap()).await.unwrap();
+    assert_eq!(sent(&broker), 1);
+}
+
+#[tokio::test]
+async fn who_waited_while_a_password_changed_does_not_connect_with_the_old_one() {
+    let broker = broker().await;
+    let (folder, queue) = connected(&broker, "new").await;
+    let (path, queue) = (folder.path().join("password"), Arc::new(queue));
+    std::fs::write(&path, "old").unwrap();
+    let link = queue.link.lock().await;
+    let before = broker.request_count(ApiKey::ApiVersions);
+    let waiting = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move { queue.producer().await }
+    });
+    tokio::task::yield_now().await;
+    std::fs::write(&path, "new").unwrap();
+    drop(link);
+    waiting.await.unwrap().unwrap();
+    assert_eq!(
+        broker.request_count(ApiKey::ApiVersions),
+        before,
+        "the producer is the one at hand"
+    );
 }
