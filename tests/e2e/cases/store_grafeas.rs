@@ -7,7 +7,8 @@ use chains_core::{
     Error, ErrorKind, Outcome, Record, RunKind, Secret, Store as _, Subject, Target,
 };
 use chains_e2e::{
-    Case, Context as _, Result, Scene, case, cluster,
+    Case, Context as _, Result, Scene, case,
+    cluster::{self, Watch},
     controller::NEEDS,
     ensure,
     grafeas::{GRAFEAS, Grafeas},
@@ -239,9 +240,10 @@ fn gone(scene: &Scene<'_>) -> Result<()> {
         ("retry.limit", "20"),
         ("retry.total-time", "20s"),
     ])?;
-    let controller = stage.start()?;
     let namespace = &stage.namespace;
     let watch = namespace.watch("taskruns")?;
+    denied(&stage, &watch)?;
+    let controller = stage.start()?;
     let runs = builds(0..RUNS);
     let (calm, rough) = runs.split_at(RUNS / 2);
 
@@ -265,6 +267,7 @@ fn gone(scene: &Scene<'_>) -> Result<()> {
     watch.until(&last, |seen| seen.chains("reason").is_some_and(|why| why.contains("grafeas")))?;
     server.resume()?;
     watch.until_all(&names(rough), |seen| seen.is_signed() && !seen.is_held())?;
+    watch.until("denied", |seen| seen.is_signed() && !seen.is_held())?;
 
     let abroad = builds(RUNS..RUNS + 1);
     let watch = other.watch("taskruns")?;
@@ -272,8 +275,24 @@ fn gone(scene: &Scene<'_>) -> Result<()> {
     watch.until_all(&names(&abroad), |seen| seen.is_signed() && !seen.is_held())?;
     drop(controller);
     let key = Key::read(&stage.keys.public)?;
-    verified(&key, &server, namespace.name(), builds(0..RUNS))?;
+    let all = [builds(0..RUNS), vec![runs::kaniko("denied", IMAGE, DIGEST)]].concat();
+    verified(&key, &server, namespace.name(), all)?;
     verified(&key, &server, other.name(), abroad)
+}
+
+/// A run says on itself which rights are missing; the project is mended, and the run is left to be tried again.
+fn denied(stage: &Stage<'_>, watch: &Watch) -> Result<()> {
+    stage.install.configure(&[("storage.grafeas.projectid", "denied")])?;
+    let controller = stage.start()?;
+    stage.namespace.run(&[runs::kaniko("denied", IMAGE, DIGEST)])?;
+    let says = ["grafeas", "PERMISSION_DENIED", "let Chains make notes and occurrences"];
+    watch.until("denied", |seen| {
+        let reason = seen.chains("reason").unwrap_or_default();
+        says.iter().all(|words| reason.contains(words))
+    })?;
+    // It gives back what it holds: the next one need not wait for that.
+    controller.terminate()?;
+    stage.install.configure(&[("storage.grafeas.projectid", PROJECT)])
 }
 
 /// Every run has its occurrence at the note of its namespace, signed by the mounted key, and nothing else is there.
