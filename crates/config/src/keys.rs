@@ -26,6 +26,8 @@ pub(crate) struct Key {
     pub(crate) ours: bool,
     /// The value must not be shown.
     pub(crate) secret: bool,
+    /// Whether it is an address whose query, which there must be none of, may hold a secret: it is never shown.
+    pub(crate) without_query: bool,
     /// An empty value has a meaning of its own.
     pub(crate) may_be_empty: bool,
 }
@@ -81,6 +83,7 @@ impl Key {
             set,
             ours: false,
             secret: false,
+            without_query: false,
             may_be_empty: false,
         }
     }
@@ -99,6 +102,10 @@ impl Key {
 
     pub(crate) const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    pub(crate) const fn without_query(self) -> Self {
+        Self { without_query: true, ..self }
     }
 
     pub(crate) const fn may_be_empty(self) -> Self {

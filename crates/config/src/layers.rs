@@ -211,5 +211,11 @@ fn refusal(key: &Key, text: &str, why: &str) -> String {
 }
 
 fn shown(key: &Key, text: &str) -> String {
-    if key.secret { REDACTED.to_owned() } else { without_userinfo(text) }
+    if key.secret {
+        return REDACTED.to_owned();
+    }
+    match text.find(['?', '#']).and_then(|end| text.get(..=end)) {
+        Some(address) if key.without_query => format!("{}{REDACTED}", without_userinfo(address)),
+        _ => without_userinfo(text),
+    }
 }

@@ -277,6 +277,22 @@ pub(crate) fn service_url(text: &str) -> Read<ServiceUrl> {
     Ok(ServiceUrl(text.trim_end_matches('/').to_owned()))
 }
 
+/// The address of a server of buckets. It shows in the locations of records, so there must be no credentials in it;
+/// `variable` is where they belong.
+pub(crate) fn bucket_url(text: &str, variable: &str) -> Read<ServiceUrl> {
+    let url = service_url(text)?;
+    let holds_more = |url: Url| {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        has_user || url.query().is_some() || url.fragment().is_some()
+    };
+    if Url::parse(text).is_ok_and(holds_more) {
+        return Err(format!(
+            "must have no user, password, query and fragment: credentials belong into {variable}"
+        ));
+    }
+    Ok(url)
+}
+
 pub(crate) fn service_urls(text: &str) -> Read<Vec<ServiceUrl>> {
     let url = |item: &str| service_url(item).map_err(|why| format!("names {item:?}, which {why}"));
     list(text)?.into_iter().map(url).collect()

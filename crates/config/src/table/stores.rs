@@ -55,10 +55,11 @@ pub(super) static STORAGE_S3: &[Key] = &[
     Key::new(
         "storage.s3.endpoint",
         SERVICE_URL,
-        |draft, text| some(&mut draft.s3_endpoint, values::service_url(text)),
+        |draft, text| some(&mut draft.s3_endpoint, values::bucket_url(text, "AWS_ACCESS_KEY_ID")),
         "Address of a server other than AWS's, without the bucket.",
     )
     .decided("`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, else AWS")
+    .without_query()
     .ours(),
     Key::new(
         "storage.s3.region",
@@ -103,10 +104,13 @@ pub(super) static STORAGE_AZBLOB: &[Key] = &[
     Key::new(
         "storage.azblob.endpoint",
         SERVICE_URL,
-        |draft, text| some(&mut draft.azblob_endpoint, values::service_url(text)),
+        |draft, text| {
+            some(&mut draft.azblob_endpoint, values::bucket_url(text, "AZURE_STORAGE_SAS_TOKEN"))
+        },
         "Address of the account where it is not in Azure's public cloud, without the container.",
     )
     .decided("`https://ACCOUNT.blob.core.windows.net`")
+    .without_query()
     .ours(),
     Key::new(
         "storage.azblob.prefix",

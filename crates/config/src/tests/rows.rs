@@ -212,6 +212,27 @@ fn secrets_never_show() {
 }
 
 #[test]
+fn addresses_of_buckets_hold_no_credentials() {
+    for (name, variable) in [
+        ("storage.s3.endpoint", "AWS_ACCESS_KEY_ID"),
+        ("storage.azblob.endpoint", "AZURE_STORAGE_SAS_TOKEN"),
+    ] {
+        for bad in [
+            "https://u:hunter2@example.com",
+            "https://example.com/a?sv=1&sig=hunter2",
+            "https://example.com/#hunter2",
+        ] {
+            let told = config(&[(name, bad)]).unwrap_err().to_string();
+            assert!(!told.contains("hunter2"), "{told}");
+            assert!(told.contains(name) && told.contains(variable), "{told}");
+        }
+        // Nor are they shown where the address is refused for another reason.
+        let told = config(&[(name, "example.com/?sig=hunter2")]).unwrap_err().to_string();
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
 fn documentation_has_every_key_in_a_table_that_holds() {
     let page = crate::docs_table();
     for key in keys::all() {
