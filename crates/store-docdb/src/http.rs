@@ -181,7 +181,7 @@ pub(crate) fn kind(status: StatusCode) -> ErrorKind {
 
 impl Refusal {
     /// Code and words in one line, without secrets: a service may well repeat what it was sent.
-    fn told(&self, secrets: &[&Secret]) -> String {
+    pub(crate) fn told(&self, secrets: &[&Secret]) -> String {
         let text = match (self.code.is_empty(), self.message.is_empty()) {
             (true, _) => self.message.clone(),
             (_, true) => self.code.clone(),
@@ -191,7 +191,12 @@ impl Refusal {
             .iter()
             .filter(|secret| !secret.is_empty())
             .fold(text, |text, secret| text.replace(secret.expose(), "[redacted]"));
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
+        line(&text)
     }
+}
+
+/// What others wrote, in one line that is not too long.
+pub(crate) fn line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
 }

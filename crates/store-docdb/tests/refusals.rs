@@ -160,6 +160,17 @@ async fn requests_to_dynamodb_are_signed_and_conditional() {
 }
 
 #[tokio::test]
+async fn what_follows_from_the_rest_is_not_read_from_dynamodb() {
+    let service = Service::start(&[(200, json!({}))]).await;
+    service.dynamodb().read_back((&record()).into()).await.unwrap();
+    let [asked] = service.asked().try_into().unwrap();
+    let names = asked.body["ExpressionAttributeNames"].as_object().unwrap();
+    let asked_for = asked.body["ProjectionExpression"].as_str().unwrap().split(", ");
+    let asked_for: Vec<_> = asked_for.map(|name| names[name].as_str().unwrap()).collect();
+    assert_eq!(asked_for, ["Signed", "Signature", "Cert", "Chain"]);
+}
+
+#[tokio::test]
 async fn expired_credentials_are_looked_for_once_more() {
     let expired = (400, aws("ExpiredTokenException", "the token has expired"));
     let service = Service::start(&[expired.clone(), (200, json!({}))]).await;
@@ -237,7 +248,8 @@ async fn a_document_with_another_signature_is_replaced() {
     let asked = service.asked();
     let lines: Vec<&str> = asked.iter().map(|asked| asked.line.as_str()).collect();
     let documents = "/v1/projects/p/databases/(default)/documents";
-    let get = format!("GET {documents}/signed/{}", record().key.short);
+    let fields = ["Signed", "Signature", "Cert", "Chain"].map(|it| format!("mask.fieldPaths={it}"));
+    let get = format!("GET {documents}/signed/{}?{}", record().key.short, fields.join("&"));
     let commit = format!("POST {documents}:commit");
     assert_eq!(lines, [commit.as_str(), get.as_str(), commit.as_str()]);
     let conditions: Vec<_> =

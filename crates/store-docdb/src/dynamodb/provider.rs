@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, Replied};
 use super::item;
-use crate::document::{Document, Found};
+use crate::document::{Document, Found, field};
 use crate::provider::Provider;
 use crate::{DocDbOptions, Table};
 
@@ -58,6 +58,14 @@ impl Provider for DynamoDb {
             "TableName": self.table.name,
             "Key": { &self.table.partition_key: { "S": name } },
             "ConsistentRead": true,
+            // Not `Object`: it follows from `Signed`, and takes many times its room on the wire.
+            "ProjectionExpression": "#signed, #signature, #certificate, #chain",
+            "ExpressionAttributeNames": {
+                "#signed": field::SIGNED,
+                "#signature": field::SIGNATURE,
+                "#certificate": field::CERTIFICATE,
+                "#chain": field::CHAIN,
+            },
         });
         match self.api.call(what, "GetItem", &body).await? {
             Replied::Done(answer) => {

@@ -1,16 +1,22 @@
 //! One call of Firestore, and what its failures mean.
 
+use std::sync::Arc;
+
 use chains_core::{Error, ErrorKind, Result, Secret};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::access::Access;
 use super::value::too_large;
+use crate::document::field;
 use crate::http::{self as exchange, Answer, Refusal};
 use crate::{DocDbOptions, FirestoreCollection, Variables};
+
+/// What is read of a document. `Object` is not: it follows from `Signed`, and takes many times its room on the wire.
+const READ: [&str; 4] = [field::SIGNED, field::SIGNATURE, field::CERTIFICATE, field::CHAIN];
 
 /// The service.
 #[derive(Debug)]
@@ -19,7 +25,7 @@ pub(super) struct Api {
     client: Client,
     variables: Variables,
     /// Found when first needed: reading some credentials starts work in the background.
-    access: OnceCell<Access>,
+    access: Mutex<Option<Arc<Access>>>,
 }
 
 /// What a call came to.
@@ -37,7 +43,7 @@ impl Api {
             collection: collection.clone(),
             client: exchange::built("setting up TLS for Firestore", builder)?,
             variables: options.variables.clone(),
-            access: OnceCell::new(),
+            access: Mutex::default(),
         })
     }
 
@@ -45,26 +51,32 @@ impl Api {
     /// Everything but success, and but that a document is there already.
     pub(super) async fn commit(&self, what: &str, body: &Value) -> Result<Replied> {
         let access = self.access(what).await?;
-        let mut url = self.documents(what, access)?;
+        let mut url = self.documents(what, &access)?;
         // The method is part of the last segment.
         url.set_path(&format!("{}:commit", url.path()));
         let request = self.client.post(url).header(CONTENT_TYPE, "application/json");
-        self.call(what, access, request.body(body.to_string())).await
+        self.call(what, &access, request.body(body.to_string())).await
     }
 
     /// # Errors
     /// Everything but success, and but that there is no such document.
     pub(super) async fn get(&self, what: &str, id: &str) -> Result<Replied> {
         let access = self.access(what).await?;
-        let mut url = self.documents(what, access)?;
+        let mut url = self.documents(what, &access)?;
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend(self.collection.path.split('/')).push(id);
         }
-        self.call(what, access, self.client.get(url)).await
+        url.query_pairs_mut().extend_pairs(READ.map(|name| ("mask.fieldPaths", name)));
+        self.call(what, &access, self.client.get(url)).await
     }
 
-    async fn call(&self, what: &str, access: &Access, request: RequestBuilder) -> Result<Replied> {
-        let headers = access.headers().await.map_err(|e| e.context(what))?;
+    async fn call(
+        &self,
+        what: &str,
+        access: &Arc<Access>,
+        request: RequestBuilder,
+    ) -> Result<Replied> {
+        let headers = self.headers(what, access).await?;
         let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = Secret::new(token.unwrap_or_default().trim_start_matches("Bearer "));
         let answer = exchange::send(what, request.headers(headers)).await?;
@@ -77,7 +89,7 @@ impl Api {
         }
         let kind = kind(&refusal).unwrap_or_else(|| exchange::kind(answer.status));
         if kind == ErrorKind::TooLarge {
-            return Err(too_large(&refusal.message).context(what));
+            return Err(too_large(&refusal.told(&[&token])).context(what));
         }
         Err(answer.fault(what, kind, &refusal, &self.advice(kind, &refusal), &[&token]))
     }
@@ -103,9 +115,27 @@ impl Api {
         }
     }
 
-    async fn access(&self, what: &str) -> Result<&Access> {
-        let access = self.access.get_or_try_init(|| Access::find(&self.variables)).await;
-        access.map_err(|e| e.context(what))
+    async fn access(&self, what: &str) -> Result<Arc<Access>> {
+        let mut access = self.access.lock().await;
+        if let Some(found) = &*access {
+            return Ok(Arc::clone(found));
+        }
+        let found = Access::find(&self.variables).await.map_err(|e| e.context(what))?;
+        Ok(Arc::clone(access.insert(Arc::new(found))))
+    }
+
+    async fn headers(&self, what: &str, access: &Arc<Access>) -> Result<HeaderMap> {
+        let (error, is_final) = match access.headers().await {
+            Ok(headers) => return Ok(headers),
+            Err(failed) => failed,
+        };
+        if is_final {
+            let mut found = self.access.lock().await;
+            if found.as_ref().is_some_and(|found| Arc::ptr_eq(found, access)) {
+                *found = None;
+            }
+        }
+        Err(error.context(what))
     }
 
     fn documents(&self, what: &str, access: &Access) -> Result<Url> {
@@ -176,7 +206,57 @@ fn is_about_size(message: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use google_cloud_auth::credentials::mds;
+
     use super::*;
+    use crate::Collection;
+
+    /// A metadata server that refuses once, with many words.
+    async fn metadata() -> String {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let app = Router::new().fallback(move || {
+            let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            async move {
+                if first {
+                    return (StatusCode::FORBIDDEN, "no rights ".repeat(900));
+                }
+                let token = r#"{"access_token":"good","expires_in":3600,"token_type":"Bearer"}"#;
+                (StatusCode::OK, token.to_owned())
+            }
+        });
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        address
+    }
+
+    #[tokio::test]
+    async fn who_was_refused_asks_again() {
+        let address = metadata().await;
+        let found = || mds::Builder::default().with_endpoint(&address).build().unwrap();
+        let make = || Arc::new(Access::of(found()));
+        let url = "firestore://projects/p/databases/(default)/documents/signed?name_field=Name";
+        let options = DocDbOptions::new(Collection::parse(url).unwrap());
+        let Collection::Firestore(collection) = &options.collection else { panic!("{url}") };
+        let api = Api::new(collection, &options).unwrap();
+        let refused = make();
+        *api.access.lock().await = Some(Arc::clone(&refused));
+        let error = api.headers("keeping", &refused).await.unwrap_err();
+        let report = error.report();
+        assert!(error.kind() == ErrorKind::Unauthorized && error.is_retryable(), "{report}");
+        assert!(report.len() < 1000, "{report}");
+        assert!(api.access.lock().await.is_none(), "the library would never ask again");
+        let next = make();
+        *api.access.lock().await = Some(Arc::clone(&next));
+        let headers = api.headers("keeping", &next).await.unwrap();
+        assert_eq!(headers[AUTHORIZATION], "Bearer good");
+        // Another one's failure is none of this one.
+        api.headers("keeping", &refused).await.unwrap_err();
+        assert!(Arc::ptr_eq(&next, &api.access("keeping").await.unwrap()));
+    }
 
     #[test]
     fn a_document_that_is_not_there_is_told_from_a_database_that_is_not() {
