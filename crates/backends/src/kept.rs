@@ -12,13 +12,27 @@ use chains_core::Result;
 /// any more is gone.
 #[derive(Clone, Default)]
 #[cfg_attr(
-    not(any(feature = "docdb", feature = "kms", feature = "pubsub", feature = "transparency")),
+    not(any(
+        feature = "azblob",
+        feature = "docdb",
+        feature = "gcs",
+        feature = "kms",
+        feature = "pubsub",
+        feature = "s3",
+        feature = "transparency"
+    )),
     allow(dead_code, reason = "nothing that is kept is built in")
 )]
 pub struct Kept(Arc<Shelves>);
 
 #[derive(Default)]
 struct Shelves {
+    #[cfg(feature = "azblob")]
+    azblob: crate::stores::azblob::Buckets,
+    #[cfg(feature = "gcs")]
+    gcs: crate::stores::gcs::Buckets,
+    #[cfg(feature = "s3")]
+    s3: crate::stores::s3::Buckets,
     #[cfg(feature = "docdb")]
     docdb: crate::stores::docdb::Databases,
     #[cfg(feature = "kms")]
@@ -34,6 +48,21 @@ struct Shelves {
 }
 
 impl Kept {
+    #[cfg(feature = "azblob")]
+    pub(crate) fn azblob(&self) -> &crate::stores::azblob::Buckets {
+        &self.0.azblob
+    }
+
+    #[cfg(feature = "gcs")]
+    pub(crate) fn gcs(&self) -> &crate::stores::gcs::Buckets {
+        &self.0.gcs
+    }
+
+    #[cfg(feature = "s3")]
+    pub(crate) fn s3(&self) -> &crate::stores::s3::Buckets {
+        &self.0.s3
+    }
+
     #[cfg(feature = "docdb")]
     pub(crate) fn docdb(&self) -> &crate::stores::docdb::Databases {
         &self.0.docdb
@@ -80,7 +109,15 @@ impl fmt::Debug for Kept {
 
 /// Things by what they are made of, for as long as somebody has them.
 #[cfg_attr(
-    not(any(feature = "docdb", feature = "kms", feature = "pubsub", feature = "transparency")),
+    not(any(
+        feature = "azblob",
+        feature = "docdb",
+        feature = "gcs",
+        feature = "kms",
+        feature = "pubsub",
+        feature = "s3",
+        feature = "transparency"
+    )),
     allow(dead_code, reason = "nothing that is kept is built in")
 )]
 pub(crate) struct Shelf<K, T>(Mutex<Vec<(K, Weak<T>)>>);
@@ -92,7 +129,15 @@ impl<K, T> Default for Shelf<K, T> {
 }
 
 #[cfg_attr(
-    not(any(feature = "docdb", feature = "kms", feature = "pubsub", feature = "transparency")),
+    not(any(
+        feature = "azblob",
+        feature = "docdb",
+        feature = "gcs",
+        feature = "kms",
+        feature = "pubsub",
+        feature = "s3",
+        feature = "transparency"
+    )),
     allow(dead_code, reason = "nothing that is kept is built in")
 )]
 impl<K: PartialEq, T> Shelf<K, T> {

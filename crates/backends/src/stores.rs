@@ -10,11 +10,11 @@ use crate::Environment;
 #[cfg(feature = "archivista")]
 mod archivista;
 #[cfg(feature = "azblob")]
-mod azblob;
+pub(crate) mod azblob;
 #[cfg(feature = "docdb")]
 pub(crate) mod docdb;
 #[cfg(feature = "gcs")]
-mod gcs;
+pub(crate) mod gcs;
 #[cfg(feature = "grafeas")]
 mod grafeas;
 mod local;
@@ -22,7 +22,7 @@ mod oci;
 #[cfg(feature = "pubsub")]
 pub(crate) mod pubsub;
 #[cfg(feature = "s3")]
-mod s3;
+pub(crate) mod s3;
 mod tekton;
 
 /// Makes a store of its section.
@@ -60,4 +60,30 @@ pub const STORES: &[(&str, BuildStore)] = &[
 fn unset(key: &str) -> chains_core::Error {
     use chains_core::{Error, ErrorKind};
     Error::new(ErrorKind::Configuration, format!("`{key}` is not set"))
+}
+
+#[cfg(all(test, feature = "azblob", feature = "gcs", feature = "s3"))]
+mod tests {
+    use super::*;
+
+    /// Who writes a record takes turns with others of the same store: another engine's store must be the same one.
+    #[test]
+    fn buckets_stay_the_same_while_their_section_does() {
+        let environment = Environment::anonymous();
+        for (build, section, other) in [
+            (gcs::build as BuildStore, "storage.gcs.bucket=one", "storage.gcs.bucket=two"),
+            (s3::build, "storage.s3.bucket=one", "storage.s3.bucket=one\nstorage.s3.prefix=two"),
+            (
+                azblob::build,
+                "storage.azblob.account=one\nstorage.azblob.container=one",
+                "storage.azblob.account=one\nstorage.azblob.container=two",
+            ),
+        ] {
+            let made = |text: &str| build(&Config::read(text).unwrap(), &environment).unwrap();
+            let one = made(section);
+            let again = made(&format!("{section}\ntransparency.enabled=manual"));
+            assert!(Arc::ptr_eq(&one, &again), "{section}");
+            assert!(!Arc::ptr_eq(&one, &made(other)), "{other}");
+        }
+    }
 }
