@@ -13,9 +13,11 @@ use chains_core::Result;
 #[derive(Clone, Default)]
 #[cfg_attr(
     not(any(
+        feature = "archivista",
         feature = "azblob",
         feature = "docdb",
         feature = "gcs",
+        feature = "grafeas",
         feature = "kms",
         feature = "pubsub",
         feature = "s3",
@@ -27,6 +29,8 @@ pub struct Kept(Arc<Shelves>);
 
 #[derive(Default)]
 struct Shelves {
+    #[cfg(feature = "archivista")]
+    archivista: crate::stores::archivista::Archives,
     #[cfg(feature = "azblob")]
     azblob: crate::stores::azblob::Buckets,
     #[cfg(feature = "gcs")]
@@ -35,6 +39,8 @@ struct Shelves {
     s3: crate::stores::s3::Buckets,
     #[cfg(feature = "docdb")]
     docdb: crate::stores::docdb::Databases,
+    #[cfg(feature = "grafeas")]
+    grafeas: crate::stores::grafeas::Projects,
     #[cfg(feature = "kms")]
     kms: Shelf<crate::signers::kms::Inputs, chains_signer_kms::KmsSigner>,
     #[cfg(feature = "pubsub")]
@@ -48,6 +54,11 @@ struct Shelves {
 }
 
 impl Kept {
+    #[cfg(feature = "archivista")]
+    pub(crate) fn archivista(&self) -> &crate::stores::archivista::Archives {
+        &self.0.archivista
+    }
+
     #[cfg(feature = "azblob")]
     pub(crate) fn azblob(&self) -> &crate::stores::azblob::Buckets {
         &self.0.azblob
@@ -66,6 +77,11 @@ impl Kept {
     #[cfg(feature = "docdb")]
     pub(crate) fn docdb(&self) -> &crate::stores::docdb::Databases {
         &self.0.docdb
+    }
+
+    #[cfg(feature = "grafeas")]
+    pub(crate) fn grafeas(&self) -> &crate::stores::grafeas::Projects {
+        &self.0.grafeas
     }
 
     #[cfg(feature = "kms")]
@@ -110,9 +126,11 @@ impl fmt::Debug for Kept {
 /// Things by what they are made of, for as long as somebody has them.
 #[cfg_attr(
     not(any(
+        feature = "archivista",
         feature = "azblob",
         feature = "docdb",
         feature = "gcs",
+        feature = "grafeas",
         feature = "kms",
         feature = "pubsub",
         feature = "s3",
@@ -130,9 +148,11 @@ impl<K, T> Default for Shelf<K, T> {
 
 #[cfg_attr(
     not(any(
+        feature = "archivista",
         feature = "azblob",
         feature = "docdb",
         feature = "gcs",
+        feature = "grafeas",
         feature = "kms",
         feature = "pubsub",
         feature = "s3",

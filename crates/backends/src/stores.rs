@@ -8,7 +8,7 @@ use chains_core::{Result, Store};
 use crate::Environment;
 
 #[cfg(feature = "archivista")]
-mod archivista;
+pub(crate) mod archivista;
 #[cfg(feature = "azblob")]
 pub(crate) mod azblob;
 #[cfg(feature = "docdb")]
@@ -16,7 +16,7 @@ pub(crate) mod docdb;
 #[cfg(feature = "gcs")]
 pub(crate) mod gcs;
 #[cfg(feature = "grafeas")]
-mod grafeas;
+pub(crate) mod grafeas;
 mod local;
 mod oci;
 #[cfg(feature = "pubsub")]
