@@ -156,7 +156,8 @@ pub(crate) struct SignArgs {
     /// where nothing leaves that folder.
     #[arg(long, short, value_name = "KEY", value_parser = KeySource::parser())]
     pub(crate) key: Option<KeySource>,
-    /// Stores for runs and images alike, in place of those in the configuration: `local`, `oci`, `tekton`.
+    /// Stores for runs and images alike, in place of those in the configuration: `local`, `oci`, `tekton`,
+    /// or any other that the configuration describes
     #[arg(long, short, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) store: Vec<String>,
     /// Folder of the store `local`, of new keys, and of runs annotated by the store `tekton`
