@@ -2,7 +2,8 @@
 
 use crate::draft::{ArtifactDraft, Draft, KafkaDraft, PubSubKind};
 use crate::{
-    ExtraSection, ExtraStore, Fault, FormatName, KafkaSaslMechanism, SignerName, StorageName,
+    EncodingFormat, ExtraSection, ExtraStore, Fault, FormatName, KafkaSaslMechanism, RekorVersion,
+    SignerName, StorageName, TransparencyMode,
 };
 
 /// Everything that does not go together.
@@ -27,12 +28,44 @@ pub(crate) fn together(draft: &Draft) -> Vec<Fault> {
     if let Some(by) = chosen_by(draft, |artifact| artifact.signer == Some(SignerName::Kms)) {
         check_kms(draft, by, &mut faults);
     }
-    if draft.fulcio_enabled && !draft.log_required {
-        let why = "a signature with a certificate of Fulcio cannot be verified without its entry: \
-                   `signers.x509.fulcio.enabled` is `true`";
-        faults.push(Fault::of("transparency.required", why.to_owned()));
-    }
+    check_keyless(draft, &mut faults);
     faults
+}
+
+/// What a signature with a certificate needs to be verified once the certificate has ended.
+fn check_keyless(draft: &Draft, faults: &mut Vec<Fault>) {
+    let signs = |artifact: &ArtifactDraft| {
+        draft.fulcio_enabled && artifact.signer.is_none_or(|signer| signer == SignerName::X509)
+    };
+    if chosen_by(draft, signs).is_none() {
+        return;
+    }
+    let mut fault = |key: &str, why: &str| {
+        let why = format!("{why}: `signers.x509.fulcio.enabled` is `true`");
+        faults.push(Fault::of(key, why));
+    };
+    if !draft.log_required {
+        let why = "a signature with a certificate of Fulcio cannot be verified without its entry";
+        fault("transparency.required", why);
+    }
+    let logs = draft.transparency.is_some_and(|mode| mode != TransparencyMode::Disabled);
+    if !logs || draft.rekor_version != Some(RekorVersion::V2) {
+        return;
+    }
+    if draft.timestamp_urls.is_empty() && draft.signing_config.is_none() {
+        let why = "must be set, or `sigstore.signing-config`: entries of Rekor v2 tell no time, and \
+                   certificates need one";
+        fault("transparency.tsa.url", why);
+    }
+    let in_tags =
+        |artifact: &ArtifactDraft| signs(artifact) && artifact.storage.contains(&StorageName::Oci);
+    if draft.oci_encoding != Some(EncodingFormat::SigstoreBundle)
+        && chosen_by(draft, in_tags).is_some()
+    {
+        let why = "must be `sigstore-bundle`: `dsse` has no place for entries of Rekor v2, and \
+                   certificates are not verified without";
+        fault("storage.oci.encoding-format", why);
+    }
 }
 
 /// An artifact with the first part of its keys.

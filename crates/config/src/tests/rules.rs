@@ -224,4 +224,24 @@ fn keyless_signatures_are_logged_before_they_are_stored() {
     let faults = Config::read(both).unwrap_err().to_string();
     assert!(faults.starts_with("`transparency.required`: "), "{faults}");
     Config::read("transparency.required=false").unwrap();
+    let by_key = "artifacts.taskrun.signer=kms\nartifacts.pipelinerun.signer=kms\nartifacts.oci.signer=kms\n\
+                  signers.kms.kmsref=hashivault://k";
+    Config::read(&format!("{both}\n{by_key}")).unwrap();
+}
+
+#[test]
+fn keyless_signatures_in_rekor_v2_have_a_time_and_a_place() {
+    let keyless =
+        "signers.x509.fulcio.enabled=true\ntransparency.enabled=true\ntransparency.rekor-version=2";
+    let faults = Config::read(keyless).unwrap_err().to_string();
+    for key in ["`transparency.tsa.url`: must be set", "`storage.oci.encoding-format`: must be"] {
+        assert!(faults.contains(key), "{faults}");
+    }
+    let bundles = "storage.oci.encoding-format=sigstore-bundle";
+    let time =
+        ["transparency.tsa.url=https://tsa.example.com", "sigstore.signing-config=/etc/s.json"];
+    for time in time {
+        Config::read(&format!("{keyless}\n{bundles}\n{time}")).unwrap();
+    }
+    Config::read("transparency.enabled=true\ntransparency.rekor-version=2").unwrap();
 }
