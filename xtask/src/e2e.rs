@@ -51,7 +51,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         had.insert(build::CONTROLLER.to_owned(), json!({ "program": build::controller()? }));
     }
     if needed.remove(build::CUSTOM_BACKEND) {
-        had.insert(build::CUSTOM_BACKEND.to_owned(), json!({ "program": build::custom_backend()? }));
+        had.insert(
+            build::CUSTOM_BACKEND.to_owned(),
+            json!({ "program": build::custom_backend()? }),
+        );
     }
     if needed.remove(build::CLOUD_KMS) {
         had.insert(build::CLOUD_KMS.to_owned(), json!({ "program": build::cloud_kms()? }));
