@@ -44,6 +44,10 @@ pub struct TargetProgress {
     /// Names of the stores that have it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub stores: BTreeSet<String>,
+    /// Those of them that got it while the log did not answer, and have it without the entry which an attempt before
+    /// had made.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unlogged: BTreeSet<String>,
     /// Address of the log entry, where one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,

@@ -13,13 +13,14 @@ const MAX_PROGRESS: usize = 32 * 1024;
 
 type Annotations = BTreeMap<String, String>;
 
-pub(crate) fn report(run: &Run, mut worked: Vec<Worked>) -> Report {
+/// `earlier` is what the attempts before this one left.
+pub(crate) fn report(run: &Run, earlier: &Progress, mut worked: Vec<Worked>) -> Report {
     let reference = run.reference().clone();
-    let on_run = gather(&reference, &mut worked);
+    let on_run = gather(&reference, earlier, &mut worked);
     let progress = if worked.iter().all(|worked| worked.report.is_done()) {
         Progress::default()
     } else {
-        progress(&worked)
+        progress(&worked, earlier)
     };
     Report {
         run: reference,
@@ -31,13 +32,21 @@ pub(crate) fn report(run: &Run, mut worked: Vec<Worked>) -> Report {
     }
 }
 
-/// What the next attempt needs to know of each target that got as far as a payload.
-fn progress(worked: &[Worked]) -> Progress {
+/// What the next attempt needs to know of each target: of those that did not get as far as a signature this time, what
+/// was known before.
+fn progress(worked: &[Worked], earlier: &Progress) -> Progress {
     let mut all = Progress::default();
-    for worked in worked {
-        let Some(made) = &worked.made else { continue };
-        let (target, certificate) = made.progress(&worked.report);
-        all.targets.insert(worked.report.key.full.clone(), target);
+    for Worked { report, made } in worked {
+        let key = &report.key.full;
+        let (target, certificate) = match (made, earlier.targets.get(key)) {
+            (Some(made), _) => made.progress(report),
+            (None, Some(target)) if !report.nothing_to_say => {
+                let name = target.certificate.as_ref();
+                (target.clone(), name.and_then(|name| earlier.certificates.get(name)))
+            }
+            (None, _) => continue,
+        };
+        all.targets.insert(key.clone(), target);
         all.certificates.extend(certificate.map(|one| (one.name(), one.clone())));
     }
     if all.to_json().len() > MAX_PROGRESS {
@@ -48,8 +57,8 @@ fn progress(worked: &[Worked]) -> Progress {
 }
 
 /// The annotations of all targets and of the log. What does not fit is turned into its store's failure.
-fn gather(run: &RunRef, worked: &mut [Worked]) -> Annotations {
-    let mut closing = closing(run, worked);
+fn gather(run: &RunRef, earlier: &Progress, worked: &mut [Worked]) -> Annotations {
+    let mut closing = closing(run, earlier, worked);
     let transparency = closing.get_key_value(annotations::TRANSPARENCY);
     let mut on_run: Annotations =
         transparency.map(|(key, value)| (key.clone(), value.clone())).into_iter().collect();
@@ -81,10 +90,10 @@ fn gather(run: &RunRef, worked: &mut [Worked]) -> Annotations {
 }
 
 /// What the closing write adds besides, at most: it has to fit too.
-fn closing(run: &RunRef, worked: &[Worked]) -> Annotations {
+fn closing(run: &RunRef, earlier: &Progress, worked: &[Worked]) -> Annotations {
     let mut closing = BTreeMap::from([
         (annotations::SIGNED.to_owned(), "true".to_owned()),
-        (annotations::PROGRESS.to_owned(), progress(worked).to_json()),
+        (annotations::PROGRESS.to_owned(), progress(worked, earlier).to_json()),
     ]);
     if let Some(addresses) = transparency(&run.annotations, worked) {
         closing.insert(annotations::TRANSPARENCY.to_owned(), addresses);

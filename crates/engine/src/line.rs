@@ -14,7 +14,7 @@ use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use tracing::Instrument as _;
 
 use crate::conclude;
-use crate::logging;
+use crate::logging::{self, Logging};
 use crate::plan::{LogMode, LogRoute, Plan, Route};
 use crate::report::{Report, Stage, StoreReport, TargetReport};
 use crate::signing::{self, Left, SignedPayload};
@@ -42,7 +42,19 @@ pub(crate) struct Made {
     payload: Bytes,
     signature: Bytes,
     certificate: Option<Certificate>,
-    entry: Option<Arc<Entry>>,
+    timestamps: Vec<Timestamp>,
+    /// Address of its entry, which an earlier attempt may have made.
+    entry: Option<String>,
+    /// Whether what is stored now has the entry.
+    has_entry: bool,
+    /// Stores that got it in earlier attempts without the entry that was there by then.
+    unlogged: BTreeSet<String>,
+}
+
+/// How far a target has come.
+struct Reached {
+    stage: Stage,
+    made: Option<Made>,
 }
 
 impl Engine {
@@ -80,15 +92,16 @@ impl Engine {
     /// with [`ErrorKind::Timeout`]. What was signed, logged and stored of them is in the report.
     pub async fn process_until(&self, run: &Run, progress: &Progress, until: Until) -> Report {
         if !run.is_complete() {
-            return conclude::report(run, Vec::new());
+            return conclude::report(run, progress, Vec::new());
         }
-        let log = self.plan.log.as_ref().filter(|log| log.applies(run));
+        let log = self.plan.log.as_ref().filter(|log| log.applies(run)).map(Logging::new);
+        let log = log.as_ref();
         let work: Vec<_> = self
             .enabled(run)
             .map(|(target, route)| work(run, target, route, log, (progress, until.clone())))
             .collect();
         let worked = stream::iter(work).buffered(TARGETS_AT_ONCE).collect().await;
-        conclude::report(run, worked)
+        conclude::report(run, progress, worked)
     }
 
     fn enabled<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = (Target, &'a Route)> + 'a {
@@ -111,14 +124,36 @@ async fn work(
     run: &Run,
     target: Target,
     route: &Route,
-    log: Option<&LogRoute>,
+    log: Option<&Logging<'_>>,
     (progress, until): (&Progress, Until),
 ) -> Worked {
     let key = target.record_key(run.reference());
-    let mut report = TargetReport {
+    let mut report = untouched(target, key, route.format.name());
+    let mut reached = Reached { stage: Stage::Payload, made: None };
+    let advanced = {
+        let span = tracing::info_span!("target", target = %report.key.full);
+        let advance = advance(run, route, log, progress, &mut report, &mut reached);
+        tokio::select! {
+            biased;
+            advanced = advance.instrument(span) => Some(advanced),
+            () = until => None,
+        }
+    };
+    let place = |store: &StoreReport| route.stores.iter().position(|one| one.name() == store.store);
+    report.stores.sort_by_key(place);
+    report.stopped = match advanced {
+        Some(advanced) => advanced.err().map(|error| (reached.stage, error)),
+        None => Some((reached.stage, too_late(&report))),
+    };
+    Worked { report, made: reached.made }
+}
+
+/// The report of a target that nothing was done with.
+const fn untouched(target: Target, key: RecordKey, format: &'static str) -> TargetReport {
+    TargetReport {
         target,
         key,
-        format: route.format.name(),
+        format,
         stopped: None,
         nothing_to_say: false,
         signed: false,
@@ -127,24 +162,7 @@ async fn work(
         unlogged: None,
         stored_before: BTreeSet::new(),
         stores: Vec::new(),
-    };
-    let mut made = None;
-    let advanced = {
-        let span = tracing::info_span!("target", target = %report.key.full);
-        let advance = advance(run, route, log, progress, &mut report, &mut made).instrument(span);
-        tokio::select! {
-            biased;
-            advanced = advance => Some(advanced),
-            () = until => None,
-        }
-    };
-    let place = |store: &StoreReport| route.stores.iter().position(|one| one.name() == store.store);
-    report.stores.sort_by_key(place);
-    report.stopped = match advanced {
-        Some(advanced) => advanced.err(),
-        None => Some((Stage::Store, too_late(&report))),
-    };
-    Worked { report, made }
+    }
 }
 
 fn too_late(report: &TargetReport) -> Error {
@@ -152,38 +170,36 @@ fn too_late(report: &TargetReport) -> Error {
     Error::new(ErrorKind::Timeout, why)
 }
 
-/// Takes one target as far as it goes; `report` and `made` keep what was reached when a stage fails.
+/// Takes one target as far as it goes; `report` and `reached` keep what was reached when a stage fails.
 async fn advance(
     run: &Run,
     route: &Route,
-    log: Option<&LogRoute>,
+    log: Option<&Logging<'_>>,
     progress: &Progress,
     report: &mut TargetReport,
-    made: &mut Option<Made>,
-) -> Result<(), (Stage, Error)> {
-    let payload = route.format.payload(run, &report.target).map_err(|e| (Stage::Payload, e))?;
+    reached: &mut Reached,
+) -> Result<()> {
+    let payload = route.format.payload(run, &report.target)?;
     let Some(payload) = payload else {
         report.nothing_to_say = true;
         return Ok(());
     };
     let earlier = earlier(progress, &report.key, &payload);
     let signer = route.signer.as_deref();
+    reached.stage = Stage::Sign;
     let mut signed = match signer {
-        Some(signer) => Some(
-            signing::sign(signer, &payload, earlier, log.is_some())
-                .await
-                .map_err(|e| (Stage::Sign, e))?,
-        ),
+        Some(signer) => Some(signing::sign(signer, &payload, earlier, log.is_some()).await?),
         None => None,
     };
-    *made = Some(note(report, &payload, signed.as_ref(), earlier));
+    reached.made = Some(note(report, &payload, signed.as_ref(), earlier));
     let entry = match (log, signer, &mut signed) {
         (Some(log), Some(signer), Some(signed)) => {
-            logged((log, signer), (&payload, earlier), signed, (report, made)).await?
+            logged((log, signer), (&payload, earlier), signed, (report, reached)).await?
         }
         // What is not signed has nothing to log.
         _ => None,
     };
+    reached.stage = Stage::Store;
     let record = record(run, report, payload, signed, entry);
     store(&route.stores, &record, &report.stored_before, &mut report.stores).await;
     Ok(())
@@ -192,35 +208,34 @@ async fn advance(
 /// Logs it: under another signature where the log does not take this one any more, and not at all where it need not be
 /// and the log does not answer.
 async fn logged(
-    (log, signer): (&LogRoute, &dyn Signer),
+    (log, signer): (&Logging<'_>, &dyn Signer),
     (payload, earlier): (&Payload, Option<Left<'_>>),
     signed: &mut SignedPayload,
-    (report, made): (&mut TargetReport, &mut Option<Made>),
-) -> Result<Option<Arc<Entry>>, (Stage, Error)> {
-    let mut entry = logging::append(log.log.as_ref(), payload, signed, earlier).await;
+    (report, reached): (&mut TargetReport, &mut Reached),
+) -> Result<Option<Arc<Entry>>> {
+    reached.stage = Stage::Log;
+    let mut entry = log.append(payload, signed, earlier).await;
     if entry.as_ref().is_err_and(|error| !error.is_retryable()) {
-        let fresh = logging::anew(signer, payload, signed).await.map_err(|e| (Stage::Sign, e))?;
+        reached.stage = Stage::Sign;
+        let fresh = logging::anew(signer, payload, signed).await?;
+        reached.stage = Stage::Log;
         if let Some(fresh) = fresh {
             *signed = fresh;
-            *made = Some(note(report, payload, Some(signed), earlier));
-            entry = logging::append(log.log.as_ref(), payload, signed, None).await;
+            reached.made = Some(note(report, payload, Some(signed), earlier));
+            entry = log.append(payload, signed, None).await;
         }
     }
     let entry = match entry {
         Ok(entry) => Arc::new(entry),
-        Err(error) if !log.required => {
+        Err(error) if !log.is_required() => {
             report.unlogged = Some(error);
             return Ok(None);
         }
-        Err(error) => return Err((Stage::Log, error)),
+        Err(error) => return Err(error),
     };
     report.entries = entry.addresses().collect();
-    if let Some(made) = made {
-        made.entry = Some(Arc::clone(&entry));
-    }
-    if earlier.is_some_and(|earlier| earlier.target.entry.is_none()) {
-        // What was stored before it could be logged is to have the entry too.
-        report.stored_before.clear();
+    if let Some(made) = &mut reached.made {
+        made.is_logged(&entry, &mut report.stored_before);
     }
     Ok(Some(entry))
 }
@@ -235,35 +250,55 @@ fn note(
     report.signed = signed.is_some();
     report.resumed = signed.is_some_and(|signed| signed.resumed);
     report.stored_before = stored_before(signed, earlier);
-    Made::new(payload, signed)
+    Made::new(payload, signed, earlier.filter(|_| report.resumed))
 }
 
 impl Made {
-    fn new(payload: &Payload, signed: Option<&SignedPayload>) -> Self {
+    /// `earlier` is what is left of an attempt that made this very signature: what it got then is not forgotten where
+    /// this attempt does not get as far.
+    fn new(payload: &Payload, signed: Option<&SignedPayload>, earlier: Option<Left<'_>>) -> Self {
         let signature = signed.map(|signed| Bytes::copy_from_slice(signed.signed.signature()));
         let certificate = signed.and_then(|signed| signed.material.certificate_der());
+        let earlier = earlier.map(|earlier| earlier.target);
         Self {
             payload: payload.bytes.clone(),
             signature: signature.unwrap_or_default(),
             certificate: certificate.map(Certificate),
-            entry: None,
+            timestamps: earlier.map(|earlier| earlier.timestamps.clone()).unwrap_or_default(),
+            entry: earlier.and_then(|earlier| earlier.entry.clone()),
+            has_entry: false,
+            unlogged: earlier.map(|earlier| earlier.unlogged.clone()).unwrap_or_default(),
         }
+    }
+
+    /// Notes the entry. What was stored before without one is to have it too.
+    fn is_logged(&mut self, entry: &Entry, stored_before: &mut BTreeSet<String>) {
+        match self.entry {
+            Some(_) => stored_before.retain(|store| !self.unlogged.contains(store)),
+            None => stored_before.clear(),
+        }
+        self.unlogged.clear();
+        self.timestamps = entry.timestamps.iter().cloned().map(Timestamp).collect();
+        self.entry = Some(entry.address());
+        self.has_entry = true;
     }
 
     /// What the next attempt needs to know, and the certificate by itself.
     pub(crate) fn progress(&self, report: &TargetReport) -> (TargetProgress, Option<&Certificate>) {
         let stored = report.stores.iter().filter(|store| store.is_stored());
-        let mut stores = report.stored_before.clone();
-        stores.extend(stored.map(|store| store.store.clone()));
-        let entry = self.entry.as_deref();
-        let timestamps = entry.map(|entry| entry.timestamps.iter().cloned().map(Timestamp));
+        let stored: BTreeSet<String> = stored.map(|store| store.store.clone()).collect();
+        let mut unlogged = self.unlogged.clone();
+        if self.entry.is_some() && !self.has_entry {
+            unlogged.extend(stored.iter().cloned());
+        }
         let target = TargetProgress {
             payload: Digest::sha256_of(&self.payload).hex().to_owned(),
             signature: self.signature.clone(),
             certificate: self.certificate.as_ref().map(Certificate::name),
-            timestamps: timestamps.map(Iterator::collect).unwrap_or_default(),
-            stores,
-            entry: entry.map(Entry::address),
+            timestamps: self.timestamps.clone(),
+            stores: &report.stored_before | &stored,
+            unlogged,
+            entry: self.entry.clone(),
         };
         (target, self.certificate.as_ref())
     }

@@ -1,12 +1,52 @@
 //! Logs what was signed.
 
-use bytes::Bytes;
-use chains_core::{Entry, Payload, Result, Signer, TransparencyLog};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
+use chains_core::{Entry, Error, ErrorKind, Payload, Result, Signer, TransparencyLog};
+
+use crate::plan::LogRoute;
 use crate::signing::{self, Left, SignedPayload};
 
-/// Logs it, or finds the entry that an earlier attempt made.
-pub(crate) async fn append(
+/// The log in one attempt at a run.
+pub(crate) struct Logging<'a> {
+    route: &'a LogRoute,
+    /// Whether it let one target wait in vain: the others do not wait for the same, one after the other, until the time
+    /// for storing is over too.
+    is_silent: AtomicBool,
+}
+
+impl<'a> Logging<'a> {
+    pub(crate) const fn new(route: &'a LogRoute) -> Self {
+        Self { route, is_silent: AtomicBool::new(false) }
+    }
+
+    /// Whether nothing is stored before it is logged.
+    pub(crate) const fn is_required(&self) -> bool {
+        self.route.required
+    }
+
+    /// Logs it, or finds the entry that an earlier attempt made.
+    pub(crate) async fn append(
+        &self,
+        payload: &Payload,
+        signed: &SignedPayload,
+        earlier: Option<Left<'_>>,
+    ) -> Result<Entry> {
+        let log = self.route.log.as_ref();
+        if self.is_silent.load(Ordering::Relaxed) {
+            let why = format!("logging in {}: it let another target of the run wait", log.url());
+            return Err(Error::new(ErrorKind::Timeout, why));
+        }
+        let appended = append(log, payload, signed, earlier).await;
+        if appended.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
+            self.is_silent.store(true, Ordering::Relaxed);
+        }
+        appended
+    }
+}
+
+async fn append(
     log: &dyn TransparencyLog,
     payload: &Payload,
     signed: &SignedPayload,

@@ -67,13 +67,34 @@ impl Policy {
 #[derive(Debug)]
 pub struct Resilient<B: ?Sized> {
     policy: Policy,
+    limit: Option<Duration>,
     inner: Arc<B>,
 }
 
 impl<B: ?Sized> Resilient<B> {
     /// Wraps `inner`.
     pub const fn new(inner: Arc<B>, policy: Policy) -> Self {
-        Self { policy, inner }
+        Self { policy, limit: None, inner }
+    }
+
+    /// Gives up a call that took so long with all its attempts: whoever has to get on without its answer still can.
+    #[must_use]
+    pub const fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    async fn run<T, F, A>(&self, what: &str, attempt: A) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+        A: Fn() -> F,
+    {
+        let run = self.policy.run(what, attempt);
+        let Some(limit) = self.limit else { return run.await };
+        tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {
+            let why = format!("{what}: no answer within {limit:?}, with all attempts");
+            Err(Error::new(ErrorKind::Timeout, why))
+        })
     }
 }
 
@@ -89,7 +110,7 @@ impl<B: Store + ?Sized> Store for Resilient<B> {
 
     async fn put(&self, record: &Record) -> Result<Outcome> {
         let what = format!("storing {} in `{}`", record.key.full, self.name());
-        self.policy.run(&what, || self.inner.put(record)).await
+        self.run(&what, || self.inner.put(record)).await
     }
 }
 
@@ -97,7 +118,7 @@ impl<B: Store + ?Sized> Store for Resilient<B> {
 impl<B: ReadBack + ?Sized> ReadBack for Resilient<B> {
     async fn read_back(&self, query: ReadQuery<'_>) -> Result<Vec<Stored>> {
         let what = format!("reading {} from `{}`", query.key.full, self.name());
-        self.policy.run(&what, || self.inner.read_back(query)).await
+        self.run(&what, || self.inner.read_back(query)).await
     }
 }
 
@@ -109,7 +130,7 @@ impl<B: Signer + ?Sized> Signer for Resilient<B> {
 
     async fn material(&self) -> Result<Arc<VerificationMaterial>> {
         let what = format!("fetching the public key of signer `{}`", self.name());
-        self.policy.run(&what, || self.inner.material()).await
+        self.run(&what, || self.inner.material()).await
     }
 
     fn start(&self) {
@@ -122,7 +143,7 @@ impl<B: Signer + ?Sized> Signer for Resilient<B> {
 
     async fn sign(&self, message: &[u8]) -> Result<Signature> {
         let what = format!("signing with `{}`", self.name());
-        self.policy.run(&what, || self.inner.sign(message)).await
+        self.run(&what, || self.inner.sign(message)).await
     }
 }
 
@@ -139,7 +160,7 @@ impl<B: TransparencyLog + ?Sized> TransparencyLog for Resilient<B> {
         material: &VerificationMaterial,
     ) -> Result<Entry> {
         let what = format!("logging in {}", self.url());
-        self.policy.run(&what, || self.inner.append(payload, signed, material)).await
+        self.run(&what, || self.inner.append(payload, signed, material)).await
     }
 
     async fn append_again(
@@ -151,6 +172,6 @@ impl<B: TransparencyLog + ?Sized> TransparencyLog for Resilient<B> {
     ) -> Result<Entry> {
         let what = format!("logging in {}", self.url());
         let again = || self.inner.append_again(payload, signed, material, timestamps);
-        self.policy.run(&what, again).await
+        self.run(&what, again).await
     }
 }
