@@ -80,7 +80,12 @@ impl NewLayer {
             }
         }
         if let Some(entry) = &record.entry {
-            let values = [(BUNDLE, rekor_bundle(entry)), (TIMESTAMP, timestamp(entry))];
+            // Any of several logs will do.
+            let bundle = std::iter::once(&**entry).chain(&entry.others).find_map(rekor_bundle);
+            if bundle.is_none() && annotations.contains_key(CERTIFICATE) {
+                return Err(Odd::NoPromise);
+            }
+            let values = [(BUNDLE, bundle), (TIMESTAMP, timestamp(entry))];
             for (name, value) in values {
                 annotations.extend(value.map(|value| (name.to_owned(), value)));
             }
@@ -101,6 +106,8 @@ pub(crate) enum Odd {
     EnvelopedImage,
     /// An image's signature beside its payload, where it has to be in an envelope.
     DetachedImage,
+    /// A certificate with an entry that layers have no place for: nobody could verify it once the certificate ended.
+    NoPromise,
     /// Parts that make no bundle.
     NoBundle(String),
 }
@@ -117,6 +124,11 @@ impl Odd {
             Self::DetachedImage => format!(
                 "a bundle in a registry holds a statement, and the payload of the format `{format}` is none"
             ),
+            Self::NoPromise => {
+                "entries of Rekor v2 have no place in tags, and certificates are not \
+                 verified without: set `storage.oci.encoding-format` to `sigstore-bundle`"
+                    .to_owned()
+            }
             Self::NoBundle(why) => why.clone(),
         }
     }

@@ -235,6 +235,33 @@ fn logged(record: &Record, entry: chains_core::Entry) -> Record {
 }
 
 #[tokio::test]
+async fn a_certificate_stands_with_an_entry_that_tags_have_a_place_for() {
+    let registry = Registry::start().await;
+    let image = push_image(&registry, "app", "a").await;
+    let mut record = signature("build", &image);
+    let mut material = (**record.material.as_ref().unwrap()).clone();
+    material.certificate = Some("leaf".to_owned());
+    record.material = Some(material.into());
+    let mut without = (*entry()).clone();
+    without.inclusion_promise = None;
+    let refused = anonymous().put(&logged(&record, without.clone())).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.report().contains("`sigstore-bundle`"), "{}", refused.report());
+
+    // Of several logs one is enough.
+    without.others = vec![(*entry()).clone()];
+    assert_eq!(location(&put(&anonymous(), &logged(&record, without)).await).0, "stored");
+    let manifest = registry.manifest("app", &image.tag("sig")).await;
+    let annotations = &manifest["layers"][0]["annotations"];
+    assert!(
+        annotations["dev.sigstore.cosign/bundle"]
+            .as_str()
+            .unwrap()
+            .contains("SignedEntryTimestamp")
+    );
+}
+
+#[tokio::test]
 async fn certificates_are_annotations() {
     let registry = Registry::start().await;
     let image = push_image(&registry, "app", "a").await;
