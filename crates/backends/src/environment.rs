@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chains_core::{RegistryCredentials, Secret, Signer};
 use chains_engine::{Meter, Policy};
@@ -25,6 +26,8 @@ pub struct Environment {
     pub ca_files: Vec<PathBuf>,
     /// Timeouts and retries of every backend.
     pub policy: Policy,
+    /// How long logging may take with all its attempts, where what comes after it must get its turn; `None` sets no limit.
+    pub log_limit: Option<Duration>,
     /// Takes how long each call of a backend took, with all its attempts; `None` measures nothing.
     pub meter: Option<Arc<dyn Meter>>,
     /// The identity token for keyless signing, where somebody has one at hand.
@@ -48,6 +51,7 @@ impl Environment {
             allow_loopback_http: false,
             ca_files: Vec::new(),
             policy: Policy::default(),
+            log_limit: None,
             meter: None,
             identity_token: None,
             cache: None,

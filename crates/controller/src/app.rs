@@ -20,7 +20,7 @@ use crate::queue::{Bounds, Queue};
 use crate::settings::{self, Subject};
 use crate::telemetry::logs::{self, Logs};
 use crate::telemetry::{Backends, Health, Metrics, Server};
-use crate::work::{Room, Runs, Worker, dispatch};
+use crate::work::{ATTEMPT, Room, Runs, Worker, dispatch};
 
 use followers::Followers;
 use observer::Ownership;
@@ -32,6 +32,10 @@ const CONFIG_MAP: &str = "chains-config";
 /// Timeouts and retries within one attempt at a run.
 const POLICY: Policy =
     Policy { timeout: Duration::from_secs(60), retries: 2, pause: Duration::from_millis(250) };
+/// How long logging may take, with its retries: a log that hangs must leave the stores enough of the time for one attempt,
+/// and one of version 2 answers within some 20 seconds.
+const LOG_LIMIT: Duration = Duration::from_secs(40);
+const _: () = assert!(LOG_LIMIT.as_secs() * 2 < ATTEMPT.as_secs(), "stores need their time too");
 /// How long the last Events and traces may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -173,6 +177,7 @@ fn settings_options(
         // Where the reference keeps what it fetched of a TUF repository.
         cache: std::env::var_os("TUF_ROOT").filter(|path| !path.is_empty()).map(Into::into),
         policy: POLICY,
+        log_limit: Some(LOG_LIMIT),
         meter: Some(Backends::new(metrics.clone(), health.part("backends"))),
         registry,
         ..Environment::anonymous()

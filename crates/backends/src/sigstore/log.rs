@@ -26,7 +26,11 @@ pub(crate) fn route(config: &Config, environment: &Environment) -> Result<Option
         _ => return Ok(None),
     };
     let log: Arc<dyn TransparencyLog> = build(config, environment)?;
-    let resilient = Arc::new(Resilient::new(log, environment.policy));
+    let mut resilient = Resilient::new(log, environment.policy);
+    if let Some(limit) = environment.log_limit {
+        resilient = resilient.within(limit);
+    }
+    let resilient = Arc::new(resilient);
     let log: Arc<dyn TransparencyLog> = match &environment.meter {
         Some(meter) => Arc::new(Metered::new(resilient, Arc::clone(meter))),
         None => resilient,

@@ -23,7 +23,7 @@ use crate::watching::{Glance, Seen, Todo, triage};
 /// First and longest pause before a PipelineRun with unfinished children is looked at again.
 const CHILDREN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long one attempt may take: a registry that never answers must not hold up the runs of others.
-const ATTEMPT: Duration = Duration::from_secs(120);
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(120);
 
 impl Worker {
     /// Does what is to be done, as far as it goes.

@@ -17,6 +17,7 @@ use crate::settings::Settings;
 use crate::telemetry::Metrics;
 
 pub(crate) use api::Runs;
+pub(crate) use attempt::ATTEMPT;
 pub(crate) use dispatch::dispatch;
 pub(crate) use outcome::Verdict;
 pub(crate) use room::Room;
