@@ -7,7 +7,7 @@ use chains_core::bundle::TransparencyLogEntry;
 use chains_core::{Entry, Error, ErrorKind, InclusionProof, PublicKey, Result};
 
 use crate::body;
-use crate::fault::failed;
+use crate::fault::{failed, untrusted};
 use crate::logged::Logged;
 use crate::merkle::{self, Hash};
 use crate::note::{self, Checkpoint};
@@ -86,7 +86,8 @@ pub struct VerifiedEntry {
 ///
 /// # Errors
 /// [`ErrorKind::Verification`], beginning with the check that does not hold: `log id`, `entry body`,
-/// `signed entry timestamp`, `inclusion proof`, `checkpoint` or `integrated time`.
+/// `signed entry timestamp`, `inclusion proof`, `checkpoint` or `integrated time`. It is retryable where no log is known
+/// by the id or the key: what is trusted may be older than the log's key.
 pub fn verify_entry(
     entry: &Entry,
     logged: &Logged<'_>,
@@ -110,7 +111,7 @@ pub fn verify_entry(
     }
     Err(why.unwrap_or_else(|| {
         let id = hex::encode(&entry.log_id);
-        failed(format!("log id: {id} is none of the {} logs that are trusted", logs.len()))
+        untrusted(format!("log id: {id} is none of the {} logs that are trusted", logs.len()))
     }))
 }
 

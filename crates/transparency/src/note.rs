@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chains_core::{Error, KeyAlgorithm, PublicKey, Result};
 
-use crate::fault::{failed, quoted};
+use crate::fault::{failed, quoted, untrusted};
 use crate::merkle::{Hash, hash};
 
 /// No checkpoint is larger: three lines and some signatures.
@@ -60,7 +60,7 @@ pub(crate) fn verify_checkpoint(envelope: &str, key: &PublicKey) -> Result<Check
     let hints = hints(name, key);
     signatures.retain(|signature| hints.contains(&signature.hint));
     if signatures.is_empty() {
-        return Err(failed("checkpoint: it is signed with another key than the log's"));
+        return Err(untrusted("checkpoint: it is signed with another key than the log's"));
     }
     let text = note.text.as_bytes();
     let holds = |one: &&NoteSignature<'_>| chains_verify::verify_any(key, text, &one.bytes).is_ok();

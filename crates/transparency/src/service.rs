@@ -11,6 +11,7 @@ use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
 
 use crate::entry::TrustedLog;
+use crate::fault;
 use crate::http::{Http, Service};
 use crate::logged::{Logged, Verifier};
 use crate::recent::{self, Recent};
@@ -90,8 +91,26 @@ impl Transparency {
         Ok(Self { options, trust, http, log, timestamps, recent: Recent::default(), shown })
     }
 
-    /// Has it timestamped, unless it has timestamps, and logs it.
+    /// As [`append_once`](Self::append_once), and has it looked up anew whom to trust where that was the trouble: the next
+    /// attempt knows then.
     async fn append_with(
+        &self,
+        payload: &Payload,
+        signed: &Signed,
+        material: &VerificationMaterial,
+        had: Option<&[Bytes]>,
+    ) -> Result<Entry> {
+        let appended = self.append_once(payload, signed, material, had).await;
+        if let (Err(error), Some(source)) = (&appended, &self.trust)
+            && fault::is_untrusted(error)
+        {
+            source.look_again().await;
+        }
+        appended
+    }
+
+    /// Has it timestamped, unless it has timestamps, and logs it.
+    async fn append_once(
         &self,
         payload: &Payload,
         signed: &Signed,
@@ -104,7 +123,8 @@ impl Transparency {
             return Ok(entry);
         }
         let trust = match &self.trust {
-            Some(source) => Some(source.trust().await?),
+            // A file may be mounted late, a repository be mended: it says nothing about what is to be logged.
+            Some(source) => Some(source.trust().await.map_err(|e| e.with_retryable(true))?),
             None => None,
         };
         let trust = trust.as_deref();
@@ -160,7 +180,9 @@ impl Transparency {
             }
         }
         for timestamp in had {
-            let verified = verify_timestamp(timestamp, logged.signature, &authorities)?;
+            // Anybody may have written them: they are not waited for.
+            let verified = verify_timestamp(timestamp, logged.signature, &authorities)
+                .map_err(|e| e.with_retryable(false))?;
             logged.verifier.check_valid_at(verified.time, "timestamp: time")?;
         }
         Ok(had.to_vec())
@@ -383,7 +405,9 @@ fn services(
         let why = "there is no signing config to tell the services of transparency";
         return Err(Error::new(ErrorKind::Configuration, why));
     };
-    let services = config.select(kind, versions, time::now())?;
+    // The next signing config may have some.
+    let services = config.select(kind, versions, time::now());
+    let services = services.map_err(|e| e.with_retryable(true))?;
     Ok(services.into_iter().map(|service| (service.url.clone(), service.version)).collect())
 }
 

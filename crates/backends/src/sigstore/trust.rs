@@ -79,7 +79,8 @@ pub(crate) struct Roots {
 /// What was read, and of which files.
 #[derive(Debug)]
 struct Known {
-    looked: Instant,
+    /// `None` where it is to be looked at again, whatever the time.
+    looked: Option<Instant>,
     stamps: Stamps,
     trust: Arc<Trust>,
 }
@@ -107,7 +108,8 @@ impl Roots {
 
     fn recent(&self) -> Option<Arc<Trust>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.as_ref().filter(|known| known.looked.elapsed() < LOOK)?;
+        let known = known.as_ref()?;
+        known.looked.filter(|looked| looked.elapsed() < LOOK)?;
         Some(Arc::clone(&known.trust))
     }
 
@@ -135,7 +137,7 @@ impl Roots {
     /// Reads what changed. What cannot be read any more leaves what was known in use, with a warning.
     fn look(&self, repository: Option<Arc<Trust>>) -> Result<Arc<Trust>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let looked = Instant::now();
+        let looked = Some(Instant::now());
         let stamps = self.stamps(repository);
         if let Some(known) = known.as_mut().filter(|known| known.stamps == stamps) {
             known.looked = looked;
@@ -155,9 +157,8 @@ impl Roots {
     }
 }
 
-#[async_trait]
-impl TrustSource for Roots {
-    async fn trust(&self) -> Result<Arc<Trust>> {
+impl Roots {
+    async fn ask(&self) -> Result<Arc<Trust>> {
         match &self.repository {
             // It answers from memory by itself.
             Some(repository) if self.signing_config.is_none() => repository.trust().await,
@@ -172,6 +173,30 @@ impl TrustSource for Roots {
                 self.look(repository)
             }
         }
+    }
+
+    /// Has files read again, even those that look as they did.
+    fn forget(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_mut() {
+            known.looked = None;
+            known.stamps.files = [None, None];
+        }
+    }
+}
+
+#[async_trait]
+impl TrustSource for Roots {
+    async fn trust(&self) -> Result<Arc<Trust>> {
+        // A file may be mounted late, a repository be mended: no run is given up for that.
+        self.ask().await.map_err(|e| e.with_retryable(true))
+    }
+
+    async fn look_again(&self) {
+        if let Some(repository) = &self.repository {
+            repository.look_again().await;
+        }
+        self.forget();
     }
 }
 
@@ -209,4 +234,33 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn odd(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Configuration, format!("reading {}", path.display())).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+    use super::*;
+
+    const ROOT: &str =
+        r#"{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
+
+    #[tokio::test]
+    async fn a_root_that_is_mounted_late_is_waited_for_and_read_again_when_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trusted_root.json");
+        let inputs = Inputs {
+            trusted_root: Some(path.clone()),
+            ..of(&Config::default(), &Environment::anonymous())
+        };
+        let roots = Roots::new(&inputs).unwrap();
+        let error = roots.trust().await.unwrap_err();
+        assert!(error.is_retryable(), "{}", error.report());
+        std::fs::write(&path, ROOT).unwrap();
+        let first = roots.trust().await.unwrap();
+        assert!(Arc::ptr_eq(&first, &roots.trust().await.unwrap()), "from memory");
+        roots.look_again().await;
+        let second = roots.trust().await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &second) && first == second, "read again");
+    }
 }

@@ -70,7 +70,7 @@ pub(super) async fn read_entry(
 
 /// The checkpoint, and the id of the log whose key verifies it.
 fn verified(envelope: &str, logs: &[TrustedLog]) -> Result<(note::Checkpoint, Bytes)> {
-    let mut why = crate::fault::failed("checkpoint: no log is trusted");
+    let mut why = crate::fault::untrusted("checkpoint: no log is trusted");
     for log in logs {
         match note::verify_checkpoint(envelope, &log.key) {
             Ok(checkpoint) => {

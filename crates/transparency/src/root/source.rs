@@ -26,6 +26,10 @@ pub trait TrustSource: Debug + Send + Sync + 'static {
     /// # Errors
     /// Where it is not known, and could not be found out.
     async fn trust(&self) -> Result<Arc<Trust>>;
+
+    /// Looks for news before it is time, since something is by nobody who is trusted: a key may have been renewed. Called
+    /// whenever that is so, so it limits itself how often it asks somebody else. By default there are never any news.
+    async fn look_again(&self) {}
 }
 
 /// What was read once and does not change.

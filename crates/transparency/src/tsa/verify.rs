@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectKeyIdentifier};
 
 use super::asn1::{self, Response, TstInfo};
 use super::chain::Chain;
-use crate::fault::{failed, quoted};
+use crate::fault::{failed, quoted, untrusted};
 use crate::logged::HashName;
 use crate::root::Authority;
 use crate::time::show;
@@ -129,7 +129,7 @@ impl Token {
         if nonce.is_some_and(|nonce| info.nonce != Some(nonce)) {
             return Err(failed("timestamp: nonce: it is not the one that was sent"));
         }
-        let mut why = failed("timestamp: no timestamp authority is trusted");
+        let mut why = untrusted("timestamp: no timestamp authority is trusted");
         for (at, authority) in authorities.iter().enumerate() {
             match self.verify_by(authority, info.time) {
                 Ok(()) => return Ok(VerifiedTimestamp { time: info.time, authority: at }),
@@ -153,7 +153,9 @@ impl Token {
             .find(|certificate| is_of(&signer.sid, certificate))
             .ok_or_else(|| {
                 let url = &authority.url;
-                failed(format!("timestamp: certificate: it is by another authority than {url:?}"))
+                untrusted(format!(
+                    "timestamp: certificate: it is by another authority than {url:?}"
+                ))
             })?;
         if chain.leaf.as_ref().is_some_and(|leaf| leaf != certificate) {
             return Err(failed("timestamp: certificate: it is not the authority's own"));

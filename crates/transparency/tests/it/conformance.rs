@@ -1,13 +1,15 @@
 //! The contract of a log, kept with logs of both versions, and with timestamps.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use chains_core::{Entry, ErrorKind, Record, Result, TransparencyLog, Wrapping};
+use async_trait::async_trait;
+use chains_core::{Entry, Error, ErrorKind, Record, Result, TransparencyLog, Wrapping};
 use chains_testkit::{fixture, log};
 use chains_transparency::{
     BundlePolicy, EnvelopeEntry, Evidence, FixedTrust, Logged, RekorVersion, Transparency,
-    TransparencyOptions, Trust, TrustedLog, TrustedRoot, verify_bundle_evidence, verify_entry,
-    verify_timestamps,
+    TransparencyOptions, Trust, TrustSource, TrustedLog, TrustedRoot, verify_bundle_evidence,
+    verify_entry, verify_timestamps,
 };
 
 use crate::support::authority::{Fault, TestAuthority};
@@ -297,4 +299,53 @@ async fn throttling_is_told() {
     let options = TransparencyOptions { version: RekorVersion::V1, ..options };
     let error = append(&client(&options), &signing).await.unwrap_err();
     check_error(&error, ErrorKind::Throttled, "it answered 429");
+}
+
+/// Knows the log when it has looked again, and is not there at first.
+#[derive(Debug)]
+struct Behind {
+    present: Trust,
+    is_there: AtomicBool,
+    looked: AtomicUsize,
+}
+
+#[async_trait]
+impl TrustSource for Behind {
+    async fn trust(&self) -> Result<Arc<Trust>> {
+        if !self.is_there.swap(true, Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Configuration, "reading the trusted root"));
+        }
+        let is_fresh = self.looked.load(Ordering::SeqCst) > 0;
+        Ok(Arc::new(if is_fresh { self.present.clone() } else { Trust::default() }))
+    }
+
+    async fn look_again(&self) {
+        self.looked.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_known_yet_may_be_tried_again_and_is_looked_up() {
+    for version in [1, 2] {
+        let (log, options) = start(version, Wrong::Nothing).await;
+        let options = TransparencyOptions { log_key: None, ..options };
+        let logs = vec![TrustedLog::from_key(log.key.public.clone())];
+        let root = TrustedRoot { logs, ..TrustedRoot::default() };
+        let source = Arc::new(Behind {
+            present: Trust { root, config: None },
+            is_there: AtomicBool::new(false),
+            looked: AtomicUsize::new(0),
+        });
+        let client = Transparency::new(options, Some(source.clone())).unwrap();
+        let signing = TestKey::new().signing("a", Wrapping::Dsse);
+        let error = append(&client, &signing).await.unwrap_err();
+        check_error(&error, ErrorKind::Configuration, "reading the trusted root");
+        assert!(error.is_retryable());
+        let error = append(&client, &signing).await.unwrap_err();
+        check_error(&error, ErrorKind::Verification, "is none of the 0 logs that are trusted");
+        assert!(error.is_retryable());
+        assert_eq!(source.looked.load(Ordering::SeqCst), 1);
+        assert_eq!(append(&client, &signing).await.unwrap().log_index, 0);
+        assert_eq!((source.looked.load(Ordering::SeqCst), log.len()), (1, 1));
+    }
 }

@@ -113,7 +113,8 @@ async fn what_does_not_verify_is_refused() {
         let answer = changed("v1/message.json", change);
         let error = append(&created(answer), &message(), options()).await.unwrap_err();
         check_error(&error, ErrorKind::Verification, words);
-        assert!(!error.is_retryable(), "{words}");
+        // A log that is not known may be known soon.
+        assert_eq!(error.is_retryable(), words.starts_with("log id"), "{words}");
     };
     let proof = |entry: &mut Value, name: &str, value: Value| {
         entry["verification"]["inclusionProof"][name] = value;

@@ -132,3 +132,21 @@ async fn another_repository_shows_its_root_once() {
     check_error(&error, ErrorKind::NotFound, "fetching root.json from http://127.0.0.1");
     TufTrust::new(TufOptions::default()).unwrap();
 }
+
+#[tokio::test]
+async fn what_is_not_trusted_has_it_fetched_anew_but_not_at_once_again() {
+    let (repository, options) = start().await;
+    let often = TufTrust::new(TufOptions { refresh: Duration::ZERO, ..options.clone() }).unwrap();
+    let first = often.trust().await.unwrap();
+    often.look_again().await;
+    let second = often.trust().await.unwrap();
+    assert!(!Arc::ptr_eq(&first, &second), "somebody waited for it");
+    repository.is_down.store(true, Ordering::SeqCst);
+    often.look_again().await;
+    assert_eq!(first, often.trust().await.unwrap(), "what is known stays in use");
+    repository.is_down.store(false, Ordering::SeqCst);
+    let seldom = TufTrust::new(options).unwrap();
+    let first = seldom.trust().await.unwrap();
+    seldom.look_again().await;
+    assert!(Arc::ptr_eq(&first, &seldom.trust().await.unwrap()), "it has just been fetched");
+}

@@ -33,6 +33,8 @@ const SIGNING_CONFIG: &str = "signing_config.v0.2.json";
 const MAX_TARGET: usize = 4 * 1024 * 1024;
 /// How long to wait before a refresh that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(300);
+/// How old what is known has to be before it is fetched anew because something else is not trusted.
+const SOONEST: Duration = Duration::from_secs(60);
 
 /// Options of [`TufTrust`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +86,8 @@ struct Shared {
 #[derive(Debug, Clone)]
 struct Known {
     trust: Arc<Trust>,
+    /// When it was fetched, or that was tried.
+    since: Instant,
     /// When it is to be fetched anew.
     until: Instant,
 }
@@ -135,6 +139,14 @@ impl TrustSource for TufTrust {
             None => self.0.fetch().await,
         }
     }
+
+    async fn look_again(&self) {
+        let soonest = SOONEST.min(self.0.refresh);
+        let _alone = self.0.first.lock().await;
+        if self.0.known().is_some_and(|known| known.since.elapsed() >= soonest) {
+            self.0.fetch_anew().await;
+        }
+    }
 }
 
 impl Shared {
@@ -143,7 +155,7 @@ impl Shared {
     }
 
     fn know(&self, trust: Arc<Trust>, until: Instant) {
-        let known = Known { trust, until };
+        let known = Known { trust, since: Instant::now(), until };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 
@@ -154,6 +166,14 @@ impl Shared {
     }
 
     async fn refresh(&self) {
+        let alone = self.first.lock().await;
+        self.fetch_anew().await;
+        drop(alone);
+        self.refreshing.store(false, Ordering::SeqCst);
+    }
+
+    /// What is known stays in use where that fails.
+    async fn fetch_anew(&self) {
         if let Err(error) = self.fetch().await {
             let (why, again) = (error.report(), AGAIN);
             tracing::warn!(
@@ -165,7 +185,6 @@ impl Shared {
                 self.know(known.trust, Instant::now() + AGAIN);
             }
         }
-        self.refreshing.store(false, Ordering::SeqCst);
     }
 }
 
