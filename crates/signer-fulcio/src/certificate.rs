@@ -5,6 +5,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chains_core::PublicKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
@@ -38,7 +40,32 @@ pub(crate) fn from_pem(pem: &str) -> Result<Vec<CertificateDer<'static>>, String
         .map_err(|e| format!("a certificate is not PEM: {e:?}"))
 }
 
+/// DER of a PEM text that holds one certificate and nothing else.
+///
+/// Readers of PEM differ in where a block may begin and in what may stand around it; this one leaves no choice, and
+/// whoever verifies hands on what it returns, never the text.
+pub(crate) fn der_of_one(pem: &str) -> Result<Vec<u8>, String> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let one = || "it has to be the PEM of exactly one certificate".to_owned();
+    let inner = pem.trim_ascii().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END));
+    let mut base64 = inner.ok_or_else(one)?.to_owned();
+    base64.retain(|c| !c.is_ascii_whitespace());
+    // No other boundary can be within: dashes are no base64.
+    STANDARD.decode(base64).map_err(|_| one())
+}
+
 impl Certificates {
+    /// A certificate, and the PEM of those above it that came along.
+    pub(crate) fn of(der: &[u8], above: Option<&str>) -> Result<Self, String> {
+        let above = above.map(from_pem).transpose()?.unwrap_or_default();
+        if above.len() >= MAX_CERTIFICATES {
+            return Err(format!("there are more than {MAX_CERTIFICATES} certificates"));
+        }
+        let leaf = parse(der)?;
+        Ok(Self { der: CertificateDer::from(der.to_vec()), leaf, above })
+    }
+
     /// Reads the certificates of an answer, the leaf first.
     pub(crate) fn read(pems: &[String]) -> Result<Self, String> {
         let mut all = Vec::new();

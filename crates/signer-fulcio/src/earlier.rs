@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use chains_core::{Earlier, PublicKey, VerificationMaterial};
-use rustls_pki_types::CertificateDer;
 use x509_cert::der::Encode as _;
 
 use crate::Identity;
-use crate::certificate::{Certificates, from_pem, to_pem};
+use crate::certificate::{Certificates, der_of_one, to_pem};
 use crate::issue::margin;
 
 /// No certificate of Fulcio comes near.
@@ -26,13 +25,12 @@ pub(crate) fn of(
         return None;
     }
     let chain = present.chain.as_ref()?;
-    let leaf = from_pem(present.certificate.as_ref()?).ok()?;
-    let own = Identity::of_certificate(leaf.first().map(CertificateDer::as_ref)?).ok()?;
+    let own = Identity::of_certificate(&der_of_one(present.certificate.as_ref()?).ok()?).ok()?;
     if own.subjects.is_empty() || Identity::of_certificate(certificate).ok()? != own {
         return None;
     }
     let pem = to_pem(certificate).ok()?;
-    let certificates = Certificates::read(&[pem.clone(), chain.clone()]).ok()?;
+    let certificates = Certificates::of(certificate, Some(chain)).ok()?;
     let spki = certificates.leaf().tbs_certificate().subject_public_key_info().to_der().ok()?;
     let public_key = PublicKey::from_spki_der(&spki).ok()?;
     certificates.check(&public_key, None, now).ok()?;

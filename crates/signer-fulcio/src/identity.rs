@@ -9,7 +9,7 @@ use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::certificate::Certificates;
+use crate::certificate::{Certificates, der_of_one};
 use crate::{Trust, sct};
 
 /// The issuer of the identity token as bare text
@@ -67,6 +67,19 @@ fn subject(name: &GeneralName) -> Option<String> {
     }
 }
 
+/// DER of a PEM text that somebody shows: of exactly one certificate, with nothing around it.
+///
+/// All that is then checked has to be checked of what this returns: two readers of the same text may find two
+/// certificates in it.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] where it is anything else.
+pub fn certificate_der(pem: &str) -> Result<Vec<u8>> {
+    der_of_one(pem).map_err(|why| {
+        Error::new(ErrorKind::InvalidInput, "reading the signer's certificate").with_source(why)
+    })
+}
+
 /// A certificate that held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedCertificate {
@@ -76,7 +89,7 @@ pub struct VerifiedCertificate {
     pub identity: Identity,
 }
 
-/// Checks that a certificate was valid at this time, led up to an authority of the trust then, is for signing code,
+/// Checks that a DER certificate was valid at this time, led up to an authority of the trust then, is for signing code,
 /// and was promised to be shown by one of its logs, where the trust has any.
 ///
 /// `above` are the certificates that came with it, PEM, which need not be complete: those of the trust are used too.
@@ -85,16 +98,15 @@ pub struct VerifiedCertificate {
 /// [`ErrorKind::Verification`] beginning with `certificate:` and the check; [`ErrorKind::InvalidInput`] where it cannot
 /// be read.
 pub fn verify_certificate(
-    pem: &str,
+    der: &[u8],
     above: Option<&str>,
     trust: &Trust,
     at: SystemTime,
 ) -> Result<VerifiedCertificate> {
-    let pems: Vec<String> = std::iter::once(pem).chain(above).map(str::to_owned).collect();
     let odd = |why: String| {
         Error::new(ErrorKind::InvalidInput, "reading the signer's certificate").with_source(why)
     };
-    let certificates = Certificates::read(&pems).map_err(odd)?;
+    let certificates = Certificates::of(der, above).map_err(odd)?;
     let spki = certificates.leaf().tbs_certificate().subject_public_key_info().to_der();
     let key = PublicKey::from_spki_der(&spki.map_err(|e| odd(e.to_string()))?)?;
     let refused = |why: String| Error::new(ErrorKind::Verification, format!("certificate: {why}"));
@@ -129,6 +141,10 @@ mod tests {
         }
     }
 
+    fn leaf() -> Vec<u8> {
+        certificate_der(&fixture("public-leaf.pem")).expect("a certificate")
+    }
+
     fn validity() -> (SystemTime, SystemTime) {
         Certificates::read(&[fixture("public-leaf.pem")]).expect("a certificate").validity()
     }
@@ -136,8 +152,7 @@ mod tests {
     #[test]
     fn a_certificate_of_the_public_instance_tells_whose_it_is() {
         let (start, _) = validity();
-        let verified =
-            verify_certificate(&fixture("public-leaf.pem"), None, &public_trust(), start);
+        let verified = verify_certificate(&leaf(), None, &public_trust(), start);
         let identity = verified.expect("it holds").identity;
         assert_eq!(identity.subjects.len(), 1, "{identity:?}");
         assert!(identity.issuer.is_some_and(|issuer| issuer.starts_with("https://")));
@@ -145,10 +160,33 @@ mod tests {
 
     #[track_caller]
     fn refused(at: SystemTime, trust: &Trust, words: &str) {
-        let error =
-            verify_certificate(&fixture("public-leaf.pem"), None, trust, at).expect_err("refused");
+        let error = verify_certificate(&leaf(), None, trust, at).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Verification);
         assert!(error.report().contains(words), "{}", error.report());
+    }
+
+    #[test]
+    fn a_text_with_anything_but_one_certificate_is_refused() {
+        let pem = fixture("public-leaf.pem");
+        let other = fixture("extensions-leaf.pem");
+        assert_eq!(certificate_der(&format!("\r\n{pem}\n")).expect("a certificate"), leaf());
+        let texts = [
+            format!("x{pem}{other}"),
+            format!("{pem}{other}"),
+            format!("text\n{pem}"),
+            format!("{pem}text"),
+            pem.replace("CERTIFICATE", "PUBLIC KEY"),
+            String::new(),
+        ];
+        for text in texts {
+            let error = certificate_der(&text).expect_err(&text);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.report().contains("exactly one certificate"), "{}", error.report());
+        }
+        let (start, _) = validity();
+        let chain = fixture("public-chain.pem");
+        let error = verify_certificate(&[], Some(&chain), &public_trust(), start);
+        assert_eq!(error.expect_err("no leaf").kind(), ErrorKind::InvalidInput);
     }
 
     #[test]

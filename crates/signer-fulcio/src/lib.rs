@@ -40,7 +40,7 @@ mod token;
 mod trust;
 
 pub use connection::{Connection, Proxy};
-pub use identity::{Identity, VerifiedCertificate, verify_certificate};
+pub use identity::{Identity, VerifiedCertificate, certificate_der, verify_certificate};
 pub use options::FulcioOptions;
 pub use renewal::Status;
 pub use signer::FulcioSigner;

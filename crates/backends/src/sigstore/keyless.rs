@@ -201,12 +201,8 @@ impl Keyless {
         payload: &[u8],
         evidence: Evidence<'_>,
     ) -> Result<VerifiedKeyless> {
-        let of_bundle = evidence.bundle.and_then(certificate_of);
-        let certificate = evidence
-            .certificate
-            .or(of_bundle.as_deref())
-            .ok_or_else(|| refused("certificate: the signature came with none"))?;
-        let verifier = Verifier::from_certificate_der(&der_of(certificate)?)?;
+        let certificate = certificate_of(evidence)?;
+        let verifier = Verifier::from_certificate_der(&certificate)?;
         let logged = logged(signed, payload, verifier)?;
         check_signature(&logged)?;
         let (times, entries) = match evidence.bundle {
@@ -216,11 +212,14 @@ impl Keyless {
         let mut identity = None;
         for time in &times {
             let verified = fulcio::verify_certificate(
-                certificate,
+                &certificate,
                 evidence.chain,
                 &self.certificates,
                 moment(*time),
             )?;
+            if verified.key != *logged.verifier.key() {
+                return Err(refused("certificate: its key is not the one that made the signature"));
+            }
             identity = Some(verified.identity);
         }
         let identity = identity.ok_or_else(|| {
@@ -326,35 +325,17 @@ fn check_signature(logged: &Logged<'_>) -> Result<()> {
         .map_err(|e| refused("signature: it is not by the key of its certificate").with_source(e))
 }
 
-/// PEM of the certificate in a bundle.
-fn certificate_of(bundle: &Bundle) -> Option<String> {
-    use base64::Engine as _;
-    let KeyMaterial::Certificate(certificate) = &bundle.verification_material.key else {
-        return None;
-    };
-    let base64 = base64::engine::general_purpose::STANDARD.encode(&certificate.raw_bytes);
-    let lines: Vec<&str> = (0..base64.len())
-        .step_by(LINE)
-        .filter_map(|at| base64.get(at..(at + LINE).min(base64.len())))
-        .collect();
-    Some(format!("{BEGIN}\n{}\n-----END CERTIFICATE-----\n", lines.join("\n")))
+/// DER of the certificate: read once, from the text beside the signature or else from the bundle. Whatever is checked
+/// is checked of these very bytes.
+fn certificate_of(evidence: Evidence<'_>) -> Result<Vec<u8>> {
+    if let Some(pem) = evidence.certificate {
+        return fulcio::certificate_der(pem);
+    }
+    match evidence.bundle.map(|bundle| &bundle.verification_material.key) {
+        Some(KeyMaterial::Certificate(certificate)) => Ok(certificate.raw_bytes.to_vec()),
+        _ => Err(refused("certificate: the signature came with none")),
+    }
 }
-
-/// How long the lines of PEM are.
-const LINE: usize = 64;
-
-/// DER of the first certificate in PEM.
-fn der_of(pem: &str) -> Result<Vec<u8>> {
-    use base64::Engine as _;
-    let odd =
-        || Error::new(ErrorKind::InvalidInput, "reading the signer's certificate: it is no PEM");
-    let begin = pem.find(BEGIN).ok_or_else(odd)? + BEGIN.len();
-    let inner = pem.get(begin..).and_then(|rest| rest.split("-----END").next()).ok_or_else(odd)?;
-    let base64: String = inner.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    base64::engine::general_purpose::STANDARD.decode(base64).map_err(|e| odd().with_source(e))
-}
-
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 
 fn refused(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::Verification, why)
