@@ -4,14 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chains_backends::{Environment, Evidence, IdentityPolicy, Keyless, Pattern, engine};
 use chains_config::Config;
 use chains_core::bundle::{Bundle, Content};
-use chains_core::{ErrorKind, Progress, Secret, Signed};
+use chains_core::{ErrorKind, Progress, PublicKey, Result, Secret, Signed};
 use chains_engine::Policy;
+use chains_signer_x509::{KeyKind, KeyPair, X509Signer};
 use chains_tekton::Run;
 use chains_testkit::sigstore::{ISSUER, SUBJECT, Sigstore};
 use serde_json::{Value, json};
@@ -21,31 +23,60 @@ const RUN: &str = r#"{"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
     "metadata": {"name": "b", "uid": "u1"},
     "status": {"conditions": [{"type": "Succeeded", "status": "True"}]}}"#;
 
-/// What somebody signed keyless, and how it was logged.
+/// What somebody signed, and how it was logged.
 struct Made {
+    /// Empty where a key signed.
     certificate: String,
     bundle: Bundle,
     /// The log entry as cosign's layers have it.
     entry: String,
 }
 
+impl Made {
+    fn signed(&self) -> (Signed, Vec<u8>) {
+        let Content::DsseEnvelope(envelope) = &self.bundle.content else { panic!("no envelope") };
+        (Signed::Dsse(envelope.clone()), envelope.payload.to_vec())
+    }
+
+    fn in_bundle(&self) -> Evidence<'_> {
+        Evidence { bundle: Some(&self.bundle), ..Evidence::default() }
+    }
+
+    fn in_layer(&self) -> Evidence<'_> {
+        Evidence { entry: Some(&self.entry), ..Evidence::default() }
+    }
+}
+
 /// Signs with certificates of one and the log of the other.
 async fn sign(fulcio: &Sigstore, log: &Sigstore) -> Made {
+    logged(fulcio, log, None).await
+}
+
+/// Signs with a key.
+async fn sign_by_key(log: &Sigstore) -> (PublicKey, Made) {
+    let pair = KeyPair::generate(KeyKind::P256).unwrap();
+    let key = X509Signer::from_pem(pair.private_pem().unwrap().expose(), None).unwrap();
+    (pair.public_key().clone(), logged(log, log, Some(key)).await)
+}
+
+async fn logged(fulcio: &Sigstore, log: &Sigstore, key: Option<X509Signer>) -> Made {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root.json");
     std::fs::write(&root, mixed(fulcio, log)).unwrap();
     let out = folder.path().join("out");
     let text = format!(
         "artifacts.taskrun.storage=local\nartifacts.taskrun.format=slsa/v2alpha4\n\
-         artifacts.oci.storage=\nstorage.local.path={}\nsigners.x509.fulcio.enabled=true\n\
+         artifacts.oci.storage=\nstorage.local.path={}\nsigners.x509.fulcio.enabled={}\n\
          signers.x509.fulcio.address={}\ntransparency.enabled=true\ntransparency.url={}\n\
          sigstore.trusted-root={}",
         out.display(),
+        key.is_none(),
         fulcio.url,
         log.url,
         root.display()
     );
     let environment = Environment {
+        x509: key.map(|key| Arc::new(key) as _),
         identity_token: Some(Secret::new(Sigstore::token())),
         policy: Policy { retries: 0, ..Policy::default() },
         ..Environment::anonymous()
@@ -58,7 +89,10 @@ async fn sign(fulcio: &Sigstore, log: &Sigstore) -> Made {
         "{:?}",
         report.failures().map(|f| f.error.report()).collect::<Vec<_>>()
     );
-    let certificate = std::fs::read_to_string(find(&out, "provenance.crt")).unwrap();
+    let certificate = match environment.x509 {
+        None => std::fs::read_to_string(find(&out, "provenance.crt")).unwrap(),
+        Some(_) => String::new(),
+    };
     let bundle = std::fs::read(find(&out, "provenance.sigstore.json")).unwrap();
     let entry = annotation(&serde_json::from_slice(&bundle).unwrap());
     Made { certificate, bundle: Bundle::from_json(&bundle).unwrap(), entry }
@@ -113,23 +147,31 @@ struct Scene {
     _folder: TempDir,
 }
 
+async fn trusting(root: &str) -> (Keyless, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("root.json");
+    std::fs::write(&path, root).unwrap();
+    let config = Config::read(&format!("sigstore.trusted-root={}", path.display())).unwrap();
+    (Keyless::load(&config, &Environment::anonymous()).await.unwrap(), folder)
+}
+
 async fn scene() -> Scene {
     let (trusted, other) = (Sigstore::start(), Sigstore::start());
     let victim = sign(&trusted, &trusted).await;
     let attacker = sign(&other, &trusted).await;
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("root.json");
-    std::fs::write(&root, trusted.trusted_root()).unwrap();
-    let config = Config::read(&format!("sigstore.trusted-root={}", root.display())).unwrap();
-    let keyless = Keyless::load(&config, &Environment::anonymous()).await.unwrap();
-    Scene { victim, attacker, keyless, _folder: folder }
+    let (keyless, _folder) = trusting(&trusted.trusted_root()).await;
+    Scene { victim, attacker, keyless, _folder }
 }
 
 impl Scene {
     /// Verifies it with this text as the certificate: as a layer of cosign's, or with the bundle.
-    fn verify(&self, made: &Made, certificate: &str, bundled: bool) -> Result<(), String> {
-        let Content::DsseEnvelope(envelope) = &made.bundle.content else { panic!("no envelope") };
-        let signed = Signed::Dsse(envelope.clone());
+    fn verify(
+        &self,
+        made: &Made,
+        certificate: &str,
+        bundled: bool,
+    ) -> std::result::Result<(), String> {
+        let (signed, payload) = made.signed();
         let evidence = Evidence {
             certificate: Some(certificate),
             bundle: bundled.then_some(&made.bundle),
@@ -141,7 +183,7 @@ impl Scene {
             issuer: Pattern::Is(ISSUER.to_owned()),
         };
         self.keyless
-            .verify(&policy, &signed, &envelope.payload, evidence)
+            .verify(&policy, &signed, &payload, evidence)
             .map(drop)
             .inspect_err(|error| {
                 let kinds = [ErrorKind::Verification, ErrorKind::InvalidInput];
@@ -187,4 +229,39 @@ async fn a_certificate_that_two_readers_would_read_differently_is_refused() {
     let inner = lines[1..lines.len() - 1].concat();
     let long = format!("{}\r\n{inner}\r\n{}", lines[0], lines[lines.len() - 1]);
     scene.verify(victim, &long, false).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_key_signed_has_to_be_in_a_trusted_log_where_that_is_asked_for() {
+    let (log, other) = (Sigstore::start(), Sigstore::start());
+    let (key, made) = sign_by_key(&log).await;
+    let (foreign, unlogged) = (sign_by_key(&other).await, Evidence::default());
+    let (keyless, _folder) = trusting(&log.trusted_root()).await;
+    let verify = |(key, made): (&PublicKey, &Made), evidence, must| -> Result<usize> {
+        let (signed, payload) = made.signed();
+        keyless.verify_entries(key, &signed, &payload, evidence, must)
+    };
+    let ours = (&key, &made);
+    assert_eq!(verify(ours, made.in_bundle(), true).unwrap(), 1);
+    assert_eq!(verify(ours, made.in_layer(), true).unwrap(), 1);
+    assert_eq!(verify(ours, unlogged, false).unwrap(), 0);
+    let mut empty = made.bundle.clone();
+    empty.verification_material.tlog_entries.clear();
+    let empty = Evidence { bundle: Some(&empty), ..Evidence::default() };
+    assert_eq!(verify(ours, empty, false).unwrap(), 0);
+    let theirs = (&foreign.0, &foreign.1);
+    assert_eq!(verify(theirs, foreign.1.in_bundle(), false).unwrap(), 0);
+    let refused = |of, evidence, words: &str| {
+        let error = verify(of, evidence, true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Verification);
+        assert!(error.report().contains(words), "{}", error.report());
+    };
+    refused(ours, unlogged, "log entry: the signature came with none");
+    refused(ours, empty, "log entry: 0 of a trusted log");
+    refused(theirs, foreign.1.in_bundle(), "log entry: 0 of a trusted log");
+    refused(theirs, foreign.1.in_layer(), "log id: ");
+    refused(ours, foreign.1.in_bundle(), "bundle: it is of another signature");
+    refused(ours, foreign.1.in_layer(), "entry body: ");
+    let certified = sign(&log, &log).await;
+    refused((&key, &certified), certified.in_bundle(), "bundle: it was signed with a certificate");
 }

@@ -229,20 +229,37 @@ impl Keyless {
         Ok(VerifiedKeyless { identity, times, entries })
     }
 
-    /// Checks the entries and timestamps of a bundle whose signature was verified with a key: none has to be there, and
-    /// those of trusted logs have to hold. Tells how many there are.
+    /// Checks the entries and timestamps of a signature that was verified with a key, and tells how many entries of
+    /// trusted logs there are.
+    ///
+    /// All of a bundle that are of trusted logs have to hold; where it `must` be logged, there has to be one, in the
+    /// bundle or in the annotation of cosign's layer.
     ///
     /// # Errors
     /// [`ErrorKind::Verification`] beginning with the check that does not hold.
     pub fn verify_entries(
         &self,
         key: &PublicKey,
-        bundle: &Bundle,
-        message: Option<&[u8]>,
+        signed: &Signed,
+        payload: &[u8],
+        evidence: Evidence<'_>,
+        must: bool,
     ) -> Result<usize> {
-        let any = BundlePolicy { entries: 0, times: 0 };
-        let evidence = verify_bundle_evidence(bundle, message, Some(key), &self.root, any)?;
-        Ok(evidence.entries.len())
+        let Some(bundle) = evidence.bundle else {
+            if !must {
+                return Ok(0);
+            }
+            let logged = logged(signed, payload, Verifier::Key(key.clone()))?;
+            return self.annotations(&logged, evidence).map(|(_, entries)| entries);
+        };
+        if let KeyMaterial::Certificate(_) = bundle.verification_material.key {
+            return Err(refused("bundle: it was signed with a certificate, not with a bare key"));
+        }
+        check_same(bundle, signed)?;
+        let wanted = BundlePolicy { entries: usize::from(must), times: 0 };
+        let message = matches!(signed, Signed::Detached(_)).then_some(payload);
+        let found = verify_bundle_evidence(bundle, message, Some(key), &self.root, wanted)?;
+        Ok(found.entries.len())
     }
 
     fn bundle(
@@ -252,20 +269,12 @@ impl Keyless {
         signed: &Signed,
         payload: &[u8],
     ) -> Result<(Vec<i64>, usize)> {
-        let same = match (&bundle.content, signed) {
-            (Content::DsseEnvelope(one), Signed::Dsse(other)) => {
-                one.payload == other.payload
-                    && one.signatures.first().map(|one| &one.sig)
-                        == other.signatures.first().map(|other| &other.sig)
-            }
-            (Content::MessageSignature(one), Signed::Detached(other)) => one.signature == *other,
-            _ => false,
-        };
+        check_same(bundle, signed)?;
         let same_certificate = matches!(
             &bundle.verification_material.key,
             KeyMaterial::Certificate(one) if one.raw_bytes == logged.verifier.der()
         );
-        if !same || !same_certificate {
+        if !same_certificate {
             return Err(refused("bundle: it is of another signature than the one beside it"));
         }
         let message = matches!(signed, Signed::Detached(_)).then_some(payload);
@@ -292,6 +301,22 @@ impl Keyless {
         }
         Ok((times, 1))
     }
+}
+
+/// A bundle must be of the very signature that it stands beside.
+fn check_same(bundle: &Bundle, signed: &Signed) -> Result<()> {
+    let same = match (&bundle.content, signed) {
+        (Content::DsseEnvelope(one), Signed::Dsse(other)) => {
+            one.payload_type == other.payload_type
+                && one.payload == other.payload
+                && one.signatures.first().map(|one| &one.sig)
+                    == other.signatures.first().map(|other| &other.sig)
+        }
+        (Content::MessageSignature(one), Signed::Detached(other)) => one.signature == *other,
+        _ => false,
+    };
+    same.then_some(())
+        .ok_or_else(|| refused("bundle: it is of another signature than the one beside it"))
 }
 
 fn logged<'a>(signed: &'a Signed, payload: &'a [u8], verifier: Verifier) -> Result<Logged<'a>> {

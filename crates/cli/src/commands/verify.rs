@@ -48,6 +48,7 @@ pub(crate) async fn run(args: VerifyArgs, format: Output) -> anyhow::Result<Exit
         keys: &keys,
         identity: identity.as_ref(),
         roots: roots.as_ref(),
+        logged: args.trust.trusted_root.is_some(),
         types: &args.predicate_types,
     };
     let mut verdicts = Vec::with_capacity(args.what.len());

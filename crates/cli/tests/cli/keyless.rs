@@ -142,6 +142,45 @@ fn a_key_is_logged_too_and_its_entries_are_checked() {
     let key = ["--key", "chains-out/chains.pub"];
     verify(&scene, &bundle, &key, 0, "1 entries of trusted logs hold");
     verify(&scene, "chains-out", &key, 0, "verified");
+    // Entries of other logs, or none, are as good as nothing.
+    scene.write("root.json", Sigstore::start().trusted_root());
+    let words = "log entry: 0 of a trusted log, 1 are wanted";
+    verify(&scene, &bundle, &key, 1, words);
+    verify(&scene, "chains-out", &key, 1, words);
+    scene.write("root.json", sigstore.trusted_root());
+    scene.edit(bundle.as_ref(), |text| {
+        let mut json: serde_json::Value = serde_json::from_str(text).unwrap();
+        json["verificationMaterial"]["tlogEntries"] = serde_json::Value::Array(Vec::new());
+        json.to_string()
+    });
+    verify(&scene, &bundle, &key, 1, words);
+    scene.run(&[&["verify", &bundle], &key[..]].concat()).expect(0);
+    std::fs::remove_file(&bundle).unwrap();
+    verify(&scene, "chains-out", &key, 1, "log entry: the signature came with none");
+}
+
+#[test]
+fn a_bundle_of_a_certificate_is_not_verified_with_its_bare_key() {
+    let scene = Scene::signed();
+    let sigstore = Sigstore::start();
+    scene.write("root.json", sigstore.trusted_root());
+    let bundle = scene.find("chains-out", "provenance.sigstore.json")[0].clone();
+    let keyless = signed(&[]).0;
+    let theirs = keyless.find("chains-out", "provenance.sigstore.json")[0].clone();
+    let theirs: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(theirs).unwrap()).unwrap();
+    scene.edit(&bundle, |text| {
+        let mut json: serde_json::Value = serde_json::from_str(text).unwrap();
+        json["verificationMaterial"] = theirs["verificationMaterial"].clone();
+        json.to_string()
+    });
+    let key = ["--key", "chains-out/chains.pub"];
+    let path = bundle.display().to_string();
+    for what in ["chains-out", path.as_str()] {
+        let words = "bundle: it was signed with a certificate";
+        scene.run(&[&["verify", what], &key[..]].concat()).expect(1).says(words);
+        verify(&scene, what, &key, 1, words);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The checks that everything signed goes through.
 
 use chains_backends::{Evidence, IdentityPolicy, Keyless};
+use chains_core::bundle::KeyMaterial;
 use chains_core::{Digest, Error, ErrorKind, PublicKey, Result, Signed, media_type};
 use chains_verify::{
     SimpleSigning, Statement, Verified, check_subject, verify_detached, verify_envelope,
@@ -21,6 +22,8 @@ pub(crate) struct Trust<'a> {
     pub(crate) identity: Option<&'a IdentityPolicy>,
     /// Whom to trust among Sigstore's services, where that matters.
     pub(crate) roots: Option<&'a Keyless>,
+    /// Whether what a key signed must be in a trusted log: where somebody names the roots of trust.
+    pub(crate) logged: bool,
     /// Predicate types of `--type`; none where it was not given.
     pub(crate) types: &'a [String],
 }
@@ -139,6 +142,10 @@ fn signed_by(
     evidence: Evidence<'_>,
 ) -> Option<()> {
     let by_key = || match signed {
+        _ if has_certificate(evidence) => Err(refusal(
+            "bundle: it was signed with a certificate and is not verified with a key: give \
+             --certificate-identity and --certificate-oidc-issuer",
+        )),
         Signed::Dsse(envelope) => verify_envelope(envelope, media_type::IN_TOTO, trust.keys),
         Signed::Detached(signature) => verify_detached(payload, signature, trust.keys),
     };
@@ -162,11 +169,19 @@ fn signed_by(
     checks.note(keyless, ToString::to_string).map(drop)
 }
 
+/// Entries of such a bundle are about the certificate, not about a key that somebody trusts.
+fn has_certificate(evidence: Evidence<'_>) -> bool {
+    evidence.bundle.is_some_and(|bundle| {
+        matches!(bundle.verification_material.key, KeyMaterial::Certificate(_))
+    })
+}
+
 fn told(verified: &Verified) -> String {
     format!("signature by {} ({})", verified.key_id, verified.algorithm.as_str())
 }
 
-/// Where somebody says whom to trust, entries that come with a signature by a key have to hold too.
+/// Where somebody says whom to trust, a signature by a key has to be in one of those logs, and all that its bundle has
+/// of them has to hold.
 fn entries(
     checks: &mut Checks,
     signed: &Signed,
@@ -175,11 +190,12 @@ fn entries(
     verified: &Verified,
     evidence: Evidence<'_>,
 ) -> Option<()> {
-    let (Some(roots), Some(bundle)) = (trust.roots, evidence.bundle) else { return Some(()) };
+    let Some(roots) = trust.roots else { return Some(()) };
     let key = trust.keys.iter().find(|key| key.id() == verified.key_id)?;
-    let message = matches!(signed, Signed::Detached(_)).then_some(payload);
-    checks.note(roots.verify_entries(key, bundle, message), |count| {
-        format!("{count} entries of trusted logs hold")
+    let found = roots.verify_entries(key, signed, payload, evidence, trust.logged);
+    checks.note(found, |count| match count {
+        0 => "no log entry was verified: nothing shows that it is in a trusted log".to_owned(),
+        count => format!("{count} entries of trusted logs hold"),
     })?;
     Some(())
 }

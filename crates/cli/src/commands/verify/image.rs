@@ -163,10 +163,13 @@ fn unreadable(unreadable: Unreadable, kind: &'static str) -> Item {
 
 #[cfg(test)]
 mod tests {
+    use chains_backends::{Environment, Keyless};
+    use chains_config::Config;
     use chains_core::{Payload, Signed, Stored, Target};
     use chains_store_oci::{Attached, Attachments, Bundles, Unreadable};
     use chains_testkit::fake::FakeSigner;
     use chains_testkit::fixture;
+    use chains_testkit::sigstore::Sigstore;
 
     use super::super::checks::Trust;
     use super::super::missing;
@@ -206,7 +209,8 @@ mod tests {
         let keys = [FakeSigner::new(1).public_key().clone()];
         let types: Vec<String> = types.iter().map(|&text| text.to_owned()).collect();
         let attachments = |found| Attachments { found, unreadable: Vec::new() };
-        let trust = Trust { keys: &keys, identity: None, roots: None, types: &types };
+        let trust =
+            Trust { keys: &keys, identity: None, roots: None, logged: false, types: &types };
         let image = fixture::image("app");
         let found = super::found(
             &image,
@@ -262,7 +266,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_counts_as_refused() {
         let keys = [FakeSigner::new(1).public_key().clone()];
-        let trust = Trust { keys: &keys, identity: None, roots: None, types: &[] };
+        let trust = Trust { keys: &keys, identity: None, roots: None, logged: false, types: &[] };
         let odd = Unreadable { location: "here".to_owned(), reason: "it is odd".to_owned() };
         let unreadable = Attachments { found: Vec::new(), unreadable: vec![odd] };
         let found = super::found(
@@ -276,5 +280,30 @@ mod tests {
             missing(&found.items).as_deref(),
             Some("no image signature verified, of 1 found")
         );
+    }
+
+    #[tokio::test]
+    async fn a_layer_without_a_log_entry_is_refused_where_it_must_be_logged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root.json");
+        std::fs::write(&path, Sigstore::start().trusted_root()).unwrap();
+        let pair = ("sigstore.trusted-root".to_owned(), path.display().to_string());
+        let config = Config::from_pairs([pair]).unwrap();
+        let roots = Keyless::load(&config, &Environment::anonymous()).await.unwrap();
+        let keys = [FakeSigner::new(1).public_key().clone()];
+        let said = |logged, bundle: Option<&str>| {
+            let roots = Some(&roots);
+            let trust = Trust { keys: &keys, identity: None, roots, logged, types: &[] };
+            let layer = Attached { bundle: bundle.map(str::to_owned), ..signature() };
+            let item = super::signature(&layer, &fixture::image("app"), trust);
+            let details: Vec<_> = item.checks.iter().map(|check| check.detail.as_str()).collect();
+            (item.verified, details.join("\n"))
+        };
+        let (verified, told) = said(false, None);
+        assert!(verified && told.contains("nothing shows that it is in a trusted log"), "{told}");
+        let (verified, told) = said(true, None);
+        assert!(!verified && told.contains("log entry: the signature came with none"), "{told}");
+        let (verified, told) = said(true, Some("{}"));
+        assert!(!verified && told.contains("reading the log entry in an annotation"), "{told}");
     }
 }
