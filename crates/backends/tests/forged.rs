@@ -1,7 +1,7 @@
 //! Certificates of somebody else put where the signer's belongs: whoever may write annotations may write any text.
 
 #![cfg(feature = "keyless")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -159,8 +159,8 @@ async fn scene() -> Scene {
     let (trusted, other) = (Sigstore::start(), Sigstore::start());
     let victim = sign(&trusted, &trusted).await;
     let attacker = sign(&other, &trusted).await;
-    let (keyless, _folder) = trusting(&trusted.trusted_root()).await;
-    Scene { victim, attacker, keyless, _folder }
+    let (keyless, folder) = trusting(&trusted.trusted_root()).await;
+    Scene { victim, attacker, keyless, _folder: folder }
 }
 
 impl Scene {
