@@ -1,4 +1,5 @@
-//! Sigstore bundles v0.3: one signature with all that verifies it, in one JSON document.
+//! Sigstore bundles: one signature with all that verifies it, in one JSON document. Version 0.3 is written; 0.1 and 0.2
+//! are read too.
 //!
 //! The types follow [`sigstore_bundle.proto`][spec] in the JSON form of protocol buffers: camel case,
 //! bytes as standard base64, 64-bit numbers as strings, what is empty left out.
@@ -26,14 +27,37 @@ pub use tlog::{
 /// Media type of the bundles that are written.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
-/// The other name of the same version, which readers must take too.
-const MEDIA_TYPE_PARAMETER: &str = "application/vnd.dev.sigstore.bundle+json;version=0.3";
+/// Every media type that is read: version 0.3 has two.
+const MEDIA_TYPES: [(&str, Version); 4] = [
+    (MEDIA_TYPE, Version::V0_3),
+    ("application/vnd.dev.sigstore.bundle+json;version=0.3", Version::V0_3),
+    ("application/vnd.dev.sigstore.bundle+json;version=0.2", Version::V0_2),
+    ("application/vnd.dev.sigstore.bundle+json;version=0.1", Version::V0_1),
+];
 
 /// No bundle is read that is larger: the payload's base64 and little else.
 const MAX_JSON: usize = 64 * 1024 * 1024;
 
-/// No bundle is read with more log entries or timestamps.
+/// No bundle is read with more log entries, timestamps or certificates.
 const MAX_ENTRIES: usize = 32;
+
+/// Version of the format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Version {
+    /// Entries have a promise of inclusion, and may have a proof.
+    V0_1,
+    /// Entries have a proof of inclusion.
+    V0_2,
+    /// As before, with one certificate in place of a chain.
+    V0_3,
+}
+
+impl Version {
+    fn of(media_type: &str) -> Option<Self> {
+        MEDIA_TYPES.iter().find(|(known, _)| *known == media_type).map(|(_, version)| *version)
+    }
+}
 
 /// One signature and what verifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,12 +73,16 @@ pub struct Bundle {
 }
 
 /// Key or certificate, log entries and timestamps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", try_from = "raw::Material")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Material {
     /// What names the key.
     #[serde(flatten)]
     pub key: KeyMaterial,
+    /// What stands above the certificate in the chain of a bundle before version 0.3, as it came. It proves nothing:
+    /// whom to trust is known from elsewhere. Never written.
+    #[serde(skip)]
+    pub above: Vec<X509Certificate>,
     /// Entries of transparency logs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tlog_entries: Vec<TransparencyLogEntry>,
@@ -69,7 +97,7 @@ pub struct Material {
 pub enum KeyMaterial {
     /// A key that the verifier has from elsewhere.
     PublicKey(PublicKeyIdentifier),
-    /// The leaf certificate that carries the key.
+    /// The leaf certificate that carries the key; the first of the chain in bundles before version 0.3.
     Certificate(X509Certificate),
 }
 
@@ -182,6 +210,7 @@ impl Bundle {
             content: content(signed, payload),
             verification_material: Material {
                 key,
+                above: Vec::new(),
                 tlog_entries: entry.map(tlog::entries).transpose()?.unwrap_or_default(),
                 timestamp_verification_data: entry.and_then(timestamps),
             },
@@ -208,6 +237,12 @@ impl Bundle {
         Ok(bundle)
     }
 
+    /// The version of the format; `None` where it is none that is known.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        Version::of(&self.media_type)
+    }
+
     /// Compact JSON: always the same bytes for the same bundle.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -217,12 +252,6 @@ impl Bundle {
 
     /// What the format demands beyond its fields.
     fn check(&self) -> Result<()> {
-        if ![MEDIA_TYPE, MEDIA_TYPE_PARAMETER].contains(&self.media_type.as_str()) {
-            return Err(invalid(format!(
-                "bundles of type {:?} are not supported",
-                self.media_type
-            )));
-        }
         if let Content::DsseEnvelope(envelope) = &self.content
             && envelope.signatures.len() != 1
         {
@@ -233,11 +262,14 @@ impl Bundle {
         }
         let material = &self.verification_material;
         let timestamps = material.timestamp_verification_data.as_ref();
-        let counts =
-            [material.tlog_entries.len(), timestamps.map_or(0, |t| t.rfc3161_timestamps.len())];
+        let counts = [
+            material.tlog_entries.len(),
+            timestamps.map_or(0, |t| t.rfc3161_timestamps.len()),
+            material.above.len(),
+        ];
         if counts.into_iter().any(|count| count > MAX_ENTRIES) {
             return Err(invalid(format!(
-                "a bundle has more than {MAX_ENTRIES} log entries or timestamps"
+                "a bundle has more than {MAX_ENTRIES} log entries, timestamps or certificates"
             )));
         }
         Ok(())

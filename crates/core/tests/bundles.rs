@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chains_core::bundle::{Bundle, Content, KeyMaterial, MEDIA_TYPE};
+use chains_core::bundle::{Bundle, Content, KeyMaterial, MEDIA_TYPE, Version};
 use chains_core::dsse::Envelope;
 use chains_core::{
     Entry, ErrorKind, InclusionProof, Payload, PublicKey, Record, RunKind, RunRef, Signature,
@@ -216,7 +216,8 @@ fn hostile_bundles_are_refused() {
     check_refused("\"dsseEnvelope\"", both, "both dsseEnvelope and messageSignature");
     let both = r#""certificate":{"rawBytes":""},"publicKey""#;
     check_refused("\"publicKey\"", both, "both publicKey and certificate");
-    check_refused("publicKey", "x509CertificateChain", "no certificate chain");
+    let chain = r#""x509CertificateChain":{"certificates":[],"#;
+    check_refused("\"publicKey\":{", chain, "no certificate chain");
     check_refused("\"dsseEnvelope\"", "\"dsseEnvelope\":null,\"dsseEnvelope\"", "duplicate field");
     check_refused("\"signatures\":[", "\"signatures\":[{\"sig\":\"\"},", "one signature, not 2");
     check_refused("\"e30K\"", "\"e30\"", "reading a Sigstore bundle");
@@ -230,6 +231,60 @@ fn hostile_bundles_are_refused() {
     }
     Bundle::from_json("[".repeat(100_000).as_bytes()).unwrap_err();
     Bundle::from_json(&vec![b' '; 65 * 1024 * 1024]).unwrap_err();
+}
+
+/// A bundle of an earlier version: with a chain in place of the key's hint, and this entry.
+fn earlier(version: &str, chain: &str, entry: &str) -> Result<Bundle, String> {
+    let mut json: serde_json::Value = serde_json::from_str(COSIGN_ENVELOPE).unwrap();
+    json["mediaType"] =
+        format!("application/vnd.dev.sigstore.bundle+json;version={version}").into();
+    let material = format!(
+        r#"{{"x509CertificateChain":{{"certificates":[{chain}]}},"tlogEntries":[{entry}]}}"#
+    );
+    json["verificationMaterial"] = serde_json::from_str(&material).unwrap();
+    Bundle::from_json(json.to_string().as_bytes()).map_err(|error| error.report())
+}
+
+#[test]
+fn earlier_versions_are_read() {
+    const CHAIN: &str = r#"{"rawBytes":"bGVhZg=="},{"rawBytes":"YWJvdmU="}"#;
+    let entry = |more: &str| {
+        format!(
+            r#"{{"logIndex":"1","logId":{{}},"kindVersion":{{"kind":"dsse","version":"0.0.1"}}{more}}}"#
+        )
+    };
+    let promise = r#","inclusionPromise":{"signedEntryTimestamp":""}"#;
+    let proof = |checkpoint: &str| {
+        format!(r#","inclusionProof":{{"logIndex":"1","rootHash":"","treeSize":"2"{checkpoint}}}"#)
+    };
+    let checkpoint = r#","checkpoint":{"envelope":"x"}"#;
+
+    let bundle = earlier("0.2", CHAIN, &entry(&proof(checkpoint))).unwrap();
+    assert_eq!(bundle.version(), Some(Version::V0_2));
+    let material = &bundle.verification_material;
+    let KeyMaterial::Certificate(leaf) = &material.key else { panic!("{material:?}") };
+    assert_eq!(
+        (&leaf.raw_bytes[..], &material.above[0].raw_bytes[..]),
+        (&b"leaf"[..], &b"above"[..])
+    );
+    // What is read again is the same, but for what proves nothing.
+    let again = Bundle::from_json(bundle.to_json().as_bytes()).unwrap();
+    assert_eq!(again.verification_material.key, material.key);
+
+    let bundle = earlier("0.1", CHAIN, &entry(&(promise.to_owned() + &proof("")))).unwrap();
+    assert_eq!(bundle.version(), Some(Version::V0_1));
+    // Nothing commits the log to it.
+    assert_eq!(bundle.verification_material.tlog_entries[0].inclusion_proof, None);
+
+    let refused = |version, chain, more: &str, words: &str| {
+        let report = earlier(version, chain, &entry(more)).unwrap_err();
+        assert!(report.contains(words), "{report}");
+    };
+    refused("0.1", CHAIN, &proof(checkpoint), "no inclusion promise");
+    refused("0.2", CHAIN, &proof(""), "no checkpoint");
+    refused("0.2", "", &proof(checkpoint), "holds no certificate");
+    refused("0.3", CHAIN, &proof(checkpoint), "no certificate chain");
+    refused("0.4", CHAIN, &proof(checkpoint), "version=0.4\" are not supported");
 }
 
 #[test]

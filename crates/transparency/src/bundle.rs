@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use chains_core::bundle::{Bundle, Content, KeyMaterial, MessageSignature};
+use chains_core::bundle::{Bundle, Content, KeyMaterial, MessageSignature, Version};
 use chains_core::{Error, ErrorKind, PublicKey, Result};
 
 use crate::entry::{Evidence, VerifiedEntry, entry_of_bundle, verify_entry};
 use crate::fault::failed;
-use crate::logged::{HashName, Logged, LoggedContent, Verifier};
+use crate::logged::{HashName, Logged, LoggedContent, Verifier, is_self_issued};
 use crate::root::TrustedRoot;
 use crate::tsa::{VerifiedTimestamp, verify_timestamps};
 
@@ -62,6 +62,7 @@ pub fn verify_bundle_evidence(
     root: &TrustedRoot,
     policy: BundlePolicy,
 ) -> Result<BundleEvidence> {
+    check_above(bundle)?;
     let logged = logged(bundle, message, key)?;
     let entries = entries(bundle, &logged, root)?;
     let logs: BTreeSet<_> = entries.iter().map(|entry| entry.log).collect();
@@ -117,6 +118,16 @@ fn logged<'a>(
     Ok(Logged { content, signature, verifier })
 }
 
+/// A bundle that brings its own root wants to be believed for what it says itself: the format forbids that.
+fn check_above(bundle: &Bundle) -> Result<()> {
+    for certificate in &bundle.verification_material.above {
+        if is_self_issued(&certificate.raw_bytes)? {
+            return Err(failed("certificate chain: the bundle holds a root certificate"));
+        }
+    }
+    Ok(())
+}
+
 /// The digest in a bundle is a hint that nobody signed; one that is wrong shows that the bundle is of something else.
 fn check_digest(signature: &MessageSignature, message: &[u8]) -> Result<()> {
     let Some(told) = &signature.message_digest else {
@@ -131,6 +142,11 @@ fn check_digest(signature: &MessageSignature, message: &[u8]) -> Result<()> {
 }
 
 fn entries(bundle: &Bundle, logged: &Logged<'_>, root: &TrustedRoot) -> Result<Vec<VerifiedEntry>> {
+    // The first version of the format takes the log's promise for enough.
+    let evidence = match bundle.version() {
+        Some(Version::V0_1) => Evidence::PromiseOrProof,
+        _ => Evidence::Proof,
+    };
     let mut seen = BTreeSet::new();
     let mut verified = Vec::new();
     for entry in &bundle.verification_material.tlog_entries {
@@ -139,7 +155,7 @@ fn entries(bundle: &Bundle, logged: &Logged<'_>, root: &TrustedRoot) -> Result<V
         }
         let entry = entry_of_bundle(entry)?;
         if root.logs.iter().any(|log| log.is_named_by(&entry)) {
-            verified.push(verify_entry(&entry, logged, &root.logs, Evidence::Proof)?);
+            verified.push(verify_entry(&entry, logged, &root.logs, evidence)?);
         }
     }
     Ok(verified)

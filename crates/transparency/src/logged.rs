@@ -102,6 +102,19 @@ pub enum Verifier {
     },
 }
 
+/// Whether a DER certificate says that it issued itself.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] where it is none.
+pub(crate) fn is_self_issued(der: &[u8]) -> Result<bool> {
+    let certificate = Certificate::from_der(der).map_err(|e| {
+        Error::new(ErrorKind::InvalidInput, "reading a certificate above the signer's")
+            .with_source(e.to_string())
+    })?;
+    let tbs = certificate.tbs_certificate();
+    Ok(tbs.issuer() == tbs.subject())
+}
+
 impl Verifier {
     /// Reads a DER certificate.
     ///

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::invalid;
-use crate::{Entry, Result};
+use super::{Version, invalid};
+use crate::Entry;
 
 /// An entry of a transparency log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,23 +76,46 @@ pub struct InclusionProof {
     /// Sibling hashes from leaf to root.
     #[serde(default, with = "base64_list", skip_serializing_if = "Vec::is_empty")]
     pub hashes: Vec<Bytes>,
-    /// What commits the log to the root.
+    /// What commits the log to the root. Bundles of version 0.1 may have none.
+    #[serde(default)]
     pub checkpoint: Checkpoint,
 }
 
 /// A signed note about a tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The note with its signatures.
     pub envelope: String,
 }
 
+impl TransparencyLogEntry {
+    /// What a version demands of its entries. Version 0.1 takes the promise for enough, and its proofs may come
+    /// without what commits the log to them: such a proof proves nothing and is dropped.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub(super) fn check(&mut self, version: Version) -> Result<(), &'static str> {
+        let commits = |proof: &InclusionProof| !proof.checkpoint.envelope.is_empty();
+        if version > Version::V0_1 {
+            return match &self.inclusion_proof {
+                Some(proof) if !commits(proof) => Err("an inclusion proof has no checkpoint"),
+                _ => Ok(()),
+            };
+        }
+        self.inclusion_proof = self.inclusion_proof.take().filter(commits);
+        match self.inclusion_promise {
+            Some(_) => Ok(()),
+            None => Err("an entry of a bundle of version 0.1 has no inclusion promise"),
+        }
+    }
+}
+
 /// The entry of a record with those in further logs.
-pub(super) fn entries(entry: &Entry) -> Result<Vec<TransparencyLogEntry>> {
+pub(super) fn entries(entry: &Entry) -> crate::Result<Vec<TransparencyLogEntry>> {
     std::iter::once(entry).chain(&entry.others).map(one).collect()
 }
 
-fn one(entry: &Entry) -> Result<TransparencyLogEntry> {
+fn one(entry: &Entry) -> crate::Result<TransparencyLogEntry> {
     Ok(TransparencyLogEntry {
         log_index: number(entry.log_index)?,
         log_id: LogId { key_id: entry.log_id.clone() },
@@ -107,7 +130,7 @@ fn one(entry: &Entry) -> Result<TransparencyLogEntry> {
     })
 }
 
-fn proof(proof: &crate::InclusionProof) -> Result<InclusionProof> {
+fn proof(proof: &crate::InclusionProof) -> crate::Result<InclusionProof> {
     Ok(InclusionProof {
         log_index: number(proof.log_index)?,
         root_hash: proof.root_hash.clone(),
@@ -117,7 +140,7 @@ fn proof(proof: &crate::InclusionProof) -> Result<InclusionProof> {
     })
 }
 
-fn number(number: u64) -> Result<i64> {
+fn number(number: u64) -> crate::Result<i64> {
     i64::try_from(number)
         .map_err(|e| invalid(format!("the log index or tree size {number}")).with_source(e))
 }
