@@ -7,7 +7,7 @@
 //! # Guarantees
 //! - A target is signed once: all its stores get the same bytes, and an attempt that follows a failed one
 //!   takes the signature from [`Progress`](chains_core::Progress) after verifying it.
-//! - One target's or store's failure does not stop the others; the [`Report`] tells every outcome.
+//! - One target's or store's failure does not stop the others, a panic included; the [`Report`] tells every outcome.
 //! - The engine writes nothing on the run: what belongs there is in [`Report::annotations`].
 //!
 //! # Caveats
@@ -19,6 +19,7 @@ mod conclude;
 mod line;
 mod logging;
 mod metering;
+mod panics;
 mod plan;
 mod report;
 mod resilience;

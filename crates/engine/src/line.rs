@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 
 use crate::conclude;
 use crate::logging::{self, Logging};
+use crate::panics::caught;
 use crate::plan::{LogMode, LogRoute, Plan, Route};
 use crate::report::{Report, Stage, StoreReport, TargetReport};
 use crate::signing::{self, Left, SignedPayload};
@@ -132,7 +133,9 @@ async fn work(
     let mut reached = Reached { stage: Stage::Payload, made: None };
     let advanced = {
         let span = tracing::info_span!("target", target = %report.key.full);
+        let what = format!("working on {}", report.key.full);
         let advance = advance(run, route, log, progress, &mut report, &mut reached);
+        let advance = caught(|| what, advance);
         tokio::select! {
             biased;
             advanced = advance.instrument(span) => Some(advanced),

@@ -12,6 +12,8 @@ use chains_core::{
     Result, Signature, Signed, Signer, Store, Stored, TransparencyLog, VerificationMaterial,
 };
 
+use crate::panics::caught;
+
 /// How long one attempt may take, and how many there are.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
@@ -34,14 +36,16 @@ impl Policy {
     /// Runs `attempt` until it succeeds, fails for good, or the retries are used up.
     ///
     /// # Errors
-    /// The last attempt's; [`ErrorKind::Timeout`] naming `what` where it took too long.
+    /// The last attempt's; [`ErrorKind::Timeout`] naming `what` where it took too long, [`ErrorKind::Internal`] where
+    /// it panicked.
     pub async fn run<T, F, A>(&self, what: &str, attempt: A) -> Result<T>
     where
         F: Future<Output = Result<T>>,
         A: Fn() -> F,
     {
         let timed = || async {
-            match tokio::time::timeout(self.timeout, attempt()).await {
+            let attempt = caught(|| what.to_owned(), async { attempt().await });
+            match tokio::time::timeout(self.timeout, attempt).await {
                 Ok(result) => result,
                 Err(_) => Err(Error::new(
                     ErrorKind::Timeout,

@@ -107,7 +107,7 @@ impl Worker {
     }
 
     /// The run as it was seen, or as it is now; `None` where it is gone.
-    async fn read(&self, item: &Item) -> Result<Option<Seen>> {
+    pub(super) async fn read(&self, item: &Item) -> Result<Option<Seen>> {
         if let Some(json) = &item.json {
             let read = Seen::read(Arc::clone(json)).map(Some);
             return read

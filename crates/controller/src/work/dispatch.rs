@@ -1,7 +1,6 @@
 //! Takes runs from the queue, as many at once as it allows, each in a task of its own.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
@@ -10,9 +9,6 @@ use tracing::Instrument;
 use super::Worker;
 use crate::queue::{Done, Item, Queue};
 use crate::watching::Todo;
-
-/// How long a run waits at which the program failed: others are not to suffer.
-const AFTER_PANIC: Duration = Duration::from_secs(300);
 
 /// Works for ever; ends when it is dropped. What is in hand goes on then: [`Work::drain`](crate::ownership::Work::drain) waits for it.
 pub(crate) async fn dispatch(queue: Queue, worker: Worker) {
@@ -35,11 +31,10 @@ async fn one(queue: Queue, worker: Worker, item: Item) {
     let work = AssertUnwindSafe(worker.work(item, queue.hurry(&key)))
         .catch_unwind()
         .instrument(span.clone());
-    let done = work.await.unwrap_or_else(|_| {
-        span.in_scope(|| tracing::error!("the program failed at this run: please report it"));
-        let not_before = Some(Instant::now() + AFTER_PANIC);
-        Done::Later(Box::new(Item { not_before, waits: spare.waits.saturating_add(1), ..spare }))
-    });
+    let done = match work.await {
+        Ok(done) => done,
+        Err(_panic) => worker.broken(spare).instrument(span).await,
+    };
     // What was put off took no time that says anything.
     let took = (sign && matches!(done, Done::Finished(_))).then(|| begun.elapsed());
     queue.done(&key, done, took);

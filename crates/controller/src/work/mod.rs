@@ -2,6 +2,7 @@
 
 mod api;
 mod attempt;
+mod broken;
 mod children;
 mod close;
 mod conclude;

@@ -40,6 +40,14 @@ impl Verdict {
         Self { next: Next::Failed, change, why, left_out: None }
     }
 
+    /// The program failed at the run, and so may the next attempt. `retries` is how many had failed before.
+    pub(super) fn broken(why: &str, retries: Option<u32>, retry: &Retry) -> Self {
+        let next = again(retries, retry, ErrorKind::Internal);
+        let mut change = Change { release: next == Next::Failed, ..Change::default() };
+        tell(&mut change, &next, why);
+        Self { next, change, why: why.to_owned(), left_out: None }
+    }
+
     /// What is written where the API server does not take the whole: less and less, and at the end only what makes
     /// the run smaller.
     pub(super) fn at_least(why: &str) -> [Change; 3] {
@@ -205,6 +213,18 @@ mod tests {
         ));
         assert_eq!(again(Some(2), &retry, ErrorKind::Timeout), Next::Failed);
         assert_eq!(again(Some(u32::MAX), &retry, ErrorKind::Timeout), Next::Failed);
+    }
+
+    #[test]
+    fn a_run_that_the_program_fails_at_is_let_go_in_the_end() {
+        let retry = Retry { limit: 1, total_time: Duration::from_secs(600) };
+        let first = Verdict::broken("why", None, &retry);
+        assert!(matches!(first.next, Next::Again { retries: 0, .. }) && !first.change.release);
+        assert_eq!(first.change.set.get(annotations::RETRIES).map(String::as_str), Some("0"));
+        let last = Verdict::broken("why", Some(0), &retry);
+        assert!(last.next == Next::Failed && last.change.release);
+        assert_eq!(last.change.set.get(annotations::SIGNED).map(String::as_str), Some("failed"));
+        assert_eq!(last.change.set.get(annotations::REASON).map(String::as_str), Some("why"));
     }
 
     #[test]
