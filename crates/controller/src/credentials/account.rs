@@ -1,23 +1,16 @@
-//! A ServiceAccount's registry credentials: which Secrets count, and what is in them.
+//! The registry credentials of a ServiceAccount: what is in its Secrets, and which comes first.
 
-use chains_cluster::SecretRef;
 use chains_core::{Error, ErrorKind, RegistryCredential, RegistryCredentials as _, Result};
 use chains_store_oci::Keyring;
-use futures_util::stream::{self, StreamExt as _};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::{Api, Client};
+use k8s_openapi::api::core::v1::Secret;
 
 /// Types of Secrets that hold registry credentials, and the entry that has them.
 const JSON_TYPE: &str = "kubernetes.io/dockerconfigjson";
 const JSON_ENTRY: &str = ".dockerconfigjson";
 const LEGACY_TYPE: &str = "kubernetes.io/dockercfg";
 const LEGACY_ENTRY: &str = ".dockercfg";
-/// How many Secrets of one account are read: nobody needs more, and anybody could list more.
-const MOST_SECRETS: usize = 64;
-/// How many of them at once.
-const AT_ONCE: usize = 8;
-/// The account of pods that name none.
-pub(super) const DEFAULT: &str = "default";
+/// How many bytes of credentials one account may have: hundreds of registries.
+const MOST_BYTES: usize = 128 * 1024;
 
 /// What was found for one ServiceAccount.
 #[derive(Debug, Default)]
@@ -28,6 +21,8 @@ pub(super) struct Account {
     pub(super) pull: Keyring,
     /// What could not be read.
     pub(super) faults: Vec<Fault>,
+    /// How many bytes it was read from.
+    pub(super) bytes: usize,
 }
 
 /// An error that can be told more than once.
@@ -69,136 +64,59 @@ impl Account {
         fault.or_else(|| self.faults.first().map(Error::from)).map_or(Ok(None), Err)
     }
 
-    fn add(&mut self, list: List, keyring: Keyring) {
+    /// Adds what is in a Secret.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] where that is more than is kept of one account.
+    pub(super) fn add(&mut self, list: List, found: Found) -> Result<()> {
+        let bytes = self.bytes.saturating_add(found.bytes);
+        if bytes > MOST_BYTES {
+            let why = format!(
+                "the Secrets of a ServiceAccount may have {MOST_BYTES} bytes of registry credentials"
+            );
+            return Err(Error::new(ErrorKind::TooLarge, why));
+        }
+        self.bytes = bytes;
         match list {
-            List::Mounted => self.mounted.merge(keyring),
-            List::Pull => self.pull.merge(keyring),
+            List::Mounted => self.mounted.merge(found.keyring),
+            List::Pull => self.pull.merge(found.keyring),
         }
+        Ok(())
     }
-}
-
-/// Reads the account and its Secrets. What is not there is passed over, as the reference does.
-pub(super) async fn read(client: &Client, namespace: &str, name: &str) -> Account {
-    let mut account = Account::default();
-    if !can_be_named(namespace, name) {
-        tracing::warn!(namespace, name, "no ServiceAccount can have this name");
-        return account;
-    }
-    let found = match service_account(client, namespace, name).await {
-        Ok(found) => found,
-        Err(error) => {
-            account.faults.push(error.into());
-            return account;
-        }
-    };
-    let Some(found) = found else {
-        // In namespaces that are about to go, `default` is gone before its runs.
-        if name == DEFAULT {
-            tracing::debug!(namespace, name, "the ServiceAccount is not there");
-        } else {
-            tracing::warn!(namespace, name, "the ServiceAccount is not there");
-        }
-        return account;
-    };
-    let names = secrets_of(&found);
-    let read = names
-        .into_iter()
-        .map(|(list, name)| async move { (list, keyring(client, namespace, &name).await) });
-    let mut all = stream::iter(read).buffered(AT_ONCE);
-    while let Some((list, keyring)) = all.next().await {
-        match keyring {
-            Ok(Some(keyring)) => account.add(list, keyring),
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(namespace, error = %error.report(), "registry credentials are passed over");
-                account.faults.push(error.into());
-            }
-        }
-    }
-    account
 }
 
 /// Which list of the account names a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum List {
+pub(super) enum List {
     Mounted,
     Pull,
 }
 
-/// The Secrets that the account names, each once, in their order.
-fn secrets_of(account: &ServiceAccount) -> Vec<(List, String)> {
-    let mounted = account.secrets.iter().flatten().filter_map(|secret| secret.name.clone());
-    let pull = account.image_pull_secrets.iter().flatten().map(|secret| secret.name.clone());
-    let mounted = mounted.map(|name| (List::Mounted, name));
-    let mut names: Vec<(List, String)> = Vec::new();
-    for (list, name) in mounted.chain(pull.map(|name| (List::Pull, name))) {
-        if names.len() == MOST_SECRETS {
-            tracing::warn!(most = MOST_SECRETS, "a ServiceAccount has more Secrets than are read");
-            break;
-        }
-        if !name.is_empty() && !names.iter().any(|(_, known)| *known == name) {
-            names.push((list, name));
-        }
-    }
-    names
-}
-
-async fn service_account(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<ServiceAccount>> {
-    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    let what = || format!("reading the ServiceAccount {namespace}/{name} for registry credentials");
-    api.get_opt(name).await.map_err(|error| refused(what(), "serviceaccounts", namespace, error))
-}
-
-/// The credentials in a Secret; `None` where it is not there or holds other things.
-async fn keyring(client: &Client, namespace: &str, name: &str) -> Result<Option<Keyring>> {
-    if !can_be_named(namespace, name) {
-        tracing::warn!(namespace, name, "no Secret can have this name");
-        return Ok(None);
-    }
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let what = || format!("reading the Secret {namespace}/{name} for registry credentials");
-    let found =
-        api.get_opt(name).await.map_err(|error| refused(what(), "secrets", namespace, error))?;
-    let Some(secret) = found else {
-        tracing::warn!(namespace, name, "a Secret that a ServiceAccount names is not there");
-        return Ok(None);
-    };
-    match keyring_of(&secret) {
-        Ok(keyring) => Ok(keyring),
-        Err(error) => Err(Error::new(ErrorKind::Unauthorized, what()).with_source(error)),
-    }
+/// The credentials in a Secret.
+#[derive(Debug)]
+pub(super) struct Found {
+    keyring: Keyring,
+    bytes: usize,
 }
 
 /// The credentials in a Secret of a type for them; `None` for other types and where the entry is empty.
-fn keyring_of(secret: &Secret) -> Result<Option<Keyring>> {
+pub(super) fn keyring_of(secret: &Secret) -> Result<Option<Found>> {
     let entry = |name: &str| {
         let bytes = secret.data.as_ref().and_then(|data| data.get(name));
         bytes.map(|bytes| bytes.0.as_slice()).filter(|bytes| !bytes.is_empty())
     };
-    match secret.type_.as_deref() {
-        Some(JSON_TYPE) => entry(JSON_ENTRY).map(Keyring::from_docker_config_json).transpose(),
-        Some(LEGACY_TYPE) => entry(LEGACY_ENTRY).map(Keyring::from_dockercfg).transpose(),
-        _ => Ok(None),
+    type Parse = fn(&[u8]) -> Result<Keyring>;
+    let (name, parse): (_, Parse) = match secret.type_.as_deref() {
+        Some(JSON_TYPE) => (JSON_ENTRY, Keyring::from_docker_config_json),
+        Some(LEGACY_TYPE) => (LEGACY_ENTRY, Keyring::from_dockercfg),
+        _ => return Ok(None),
+    };
+    let Some(bytes) = entry(name) else { return Ok(None) };
+    if bytes.len() > MOST_BYTES {
+        let why = format!("it has {} bytes of them, and {MOST_BYTES} are read", bytes.len());
+        return Err(Error::new(ErrorKind::TooLarge, why));
     }
-}
-
-/// The API server's answer. Rights are given without anybody touching the run, so that another attempt may succeed.
-fn refused(what: String, resource: &str, namespace: &str, error: kube::Error) -> Error {
-    let forbidden = matches!(&error, kube::Error::Api(status) if status.code == 403);
-    if !forbidden {
-        return chains_cluster::error(what, error);
-    }
-    let right = format!("the right to `get` `{resource}` in the namespace {namespace} is missing");
-    chains_cluster::error(format!("{what}: {right}"), error).with_retryable(true)
-}
-
-/// Names go into the paths of requests, and runs may name anything.
-fn can_be_named(namespace: &str, name: &str) -> bool {
-    format!("k8s://{namespace}/{name}").parse::<SecretRef>().is_ok()
+    Ok(Some(Found { keyring: parse(bytes)?, bytes: bytes.len() }))
 }
 
 #[cfg(test)]
@@ -206,7 +124,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use k8s_openapi::ByteString;
-    use k8s_openapi::api::core::v1::{LocalObjectReference, ObjectReference};
 
     use super::*;
 
@@ -223,7 +140,7 @@ mod tests {
         for (key, user) in entries {
             let json = format!(r#"{{"{key}": {{"username": "{user}", "password": "p"}}}}"#);
             let secret = docker_secret(LEGACY_TYPE, LEGACY_ENTRY, &json);
-            all.merge(keyring_of(&secret).expect("readable").expect("of the type"));
+            all.merge(keyring_of(&secret).expect("readable").expect("of the type").keyring);
         }
         all
     }
@@ -235,40 +152,6 @@ mod tests {
             Ok(Some(other)) => panic!("{other:?}"),
             Err(error) => Err(error.report()),
         }
-    }
-
-    #[test]
-    fn secrets_come_before_pull_secrets_each_once() {
-        let account = |mounted: &[&str], pull: &[&str]| ServiceAccount {
-            secrets: Some(
-                mounted
-                    .iter()
-                    .map(|name| ObjectReference {
-                        name: Some((*name).to_owned()),
-                        ..ObjectReference::default()
-                    })
-                    .collect(),
-            ),
-            image_pull_secrets: Some(
-                pull.iter().map(|name| LocalObjectReference { name: (*name).to_owned() }).collect(),
-            ),
-            ..ServiceAccount::default()
-        };
-        let check = |mounted: &[&str], pull: &[&str], expect: &[(List, &str)]| {
-            let found = secrets_of(&account(mounted, pull));
-            let expect: Vec<_> = expect.iter().map(|(l, name)| (*l, (*name).to_owned())).collect();
-            assert_eq!(found, expect);
-        };
-        check(&[], &[], &[]);
-        check(
-            &["b", "a", "b", ""],
-            &["c", "a"],
-            &[(List::Mounted, "b"), (List::Mounted, "a"), (List::Pull, "c")],
-        );
-        let many: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert_eq!(secrets_of(&account(&many, &["x"])).len(), MOST_SECRETS);
-        assert_eq!(secrets_of(&ServiceAccount::default()), []);
     }
 
     #[test]
@@ -288,12 +171,30 @@ mod tests {
         assert!(keyring_of(&Secret::default()).expect("no fault").is_none());
     }
 
+    #[test]
+    fn more_than_anybody_needs_is_not_kept() {
+        let large = |bytes: usize| {
+            let json =
+                format!(r#"{{"a.io": {{"username": "u", "password": "{}"}}}}"#, "p".repeat(bytes));
+            keyring_of(&docker_secret(LEGACY_TYPE, LEGACY_ENTRY, &json))
+        };
+        let error = large(MOST_BYTES).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", error.report());
+        let half = || large(MOST_BYTES / 2 - 100).expect("readable").expect("of the type");
+        let mut account = Account::default();
+        account.add(List::Mounted, half()).expect("it fits");
+        account.add(List::Pull, half()).expect("it fits");
+        let error = account.add(List::Pull, half()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", error.report());
+        assert!(account.bytes <= MOST_BYTES);
+    }
+
     #[tokio::test]
     async fn what_is_mounted_wins_over_pull_secrets() {
         let account = Account {
             mounted: ring(&[("gcr.io", "push"), ("*.example.com", "wild")]),
             pull: ring(&[("gcr.io/team/app", "pull"), ("quay.io", "quay")]),
-            faults: Vec::new(),
+            ..Account::default()
         };
         let check = async |registry: &str, expect: Option<&str>| {
             assert_eq!(user(&account, registry).await, Ok(expect.map(str::to_owned)), "{registry}");
@@ -319,35 +220,10 @@ mod tests {
         assert_eq!(user(&account, "quay.io").await, Err("reading the Secret ci/x".to_owned()));
         let broken = docker_secret(LEGACY_TYPE, LEGACY_ENTRY, r#"{"gcr.io": {"auth": "!"}}"#);
         let account = Account {
-            mounted: keyring_of(&broken).expect("readable").expect("of the type"),
+            mounted: keyring_of(&broken).expect("readable").expect("of the type").keyring,
             pull: ring(&[("gcr.io", "pull")]),
-            faults: Vec::new(),
+            ..Account::default()
         };
         assert_eq!(user(&account, "gcr.io").await, Ok(Some("pull".to_owned())));
-    }
-
-    #[test]
-    fn a_missing_right_is_named() {
-        let status = kube::core::Status::failure("no", "Forbidden").with_code(403).boxed();
-        let error = refused("reading x".to_owned(), "secrets", "ci", kube::Error::Api(status));
-        let right = "the right to `get` `secrets` in the namespace ci is missing";
-        assert_eq!(error.report(), format!("reading x: {right}: no"));
-        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unauthorized, true));
-        let again = Error::from(&Fault::from(error));
-        assert_eq!((again.kind(), again.is_retryable()), (ErrorKind::Unauthorized, true));
-    }
-
-    #[test]
-    fn names_that_are_paths_are_refused() {
-        for (name, expect) in [
-            ("builder", true),
-            ("a.b-c", true),
-            ("../secrets/x", false),
-            ("x?y=z", false),
-            ("", false),
-        ] {
-            assert_eq!(can_be_named("ci", name), expect, "{name}");
-        }
-        assert!(!can_be_named("a/b", "c"));
     }
 }

@@ -14,6 +14,7 @@
 
 mod account;
 mod cache;
+mod reader;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +24,16 @@ use chains_core::{Error, ErrorKind, RegistryCredential, RegistryCredentials, Res
 use chains_store_oci::Keyring;
 use kube::Client;
 
-use self::account::{Account, DEFAULT, Fault};
+use self::account::{Account, Fault};
 use self::cache::Cache;
+use self::reader::{DEFAULT, Reader};
 
 /// How long what was read is good.
 const GOOD: Duration = Duration::from_secs(30);
 /// How long it is where some of it could not be read.
 const FAULTY: Duration = Duration::from_secs(5);
-/// How many accounts are kept.
-const MOST: usize = 256;
+/// How many accounts are kept: users write what is in them, and all together it is to be little.
+const MOST: usize = 128;
 /// How long reading an account with its Secrets may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -40,7 +42,7 @@ type Key = (Arc<str>, Arc<str>);
 
 /// Finds registry credentials in the cluster.
 pub(crate) struct ServiceAccountCredentials {
-    client: Client,
+    reader: Reader,
     accounts: Cache<Key, Arc<Account>>,
     /// The controller's own, where they may be used.
     ambient: Option<Cache<(), Arc<Result<Keyring, Fault>>>>,
@@ -58,7 +60,8 @@ impl ServiceAccountCredentials {
     /// `ambient`: whether the controller's own credentials, as docker finds them, are used for what no
     /// ServiceAccount has a credential for.
     pub(crate) fn new(client: Client, ambient: bool) -> Self {
-        Self { client, accounts: Cache::new(MOST), ambient: ambient.then(|| Cache::new(1)) }
+        let ambient = ambient.then(|| Cache::new(1));
+        Self { reader: Reader::new(client), accounts: Cache::new(MOST), ambient }
     }
 
     async fn account(&self, run: &RunRef) -> Arc<Account> {
@@ -66,7 +69,7 @@ impl ServiceAccountCredentials {
         let key = (Arc::clone(&run.namespace), name.unwrap_or_else(|| Arc::from(DEFAULT)));
         let (namespace, name) = (Arc::clone(&key.0), Arc::clone(&key.1));
         let read = || async move {
-            let account = read_in_time(&self.client, &namespace, &name).await;
+            let account = read_in_time(&self.reader, &namespace, &name).await;
             let time = if account.faults.is_empty() { GOOD } else { FAULTY };
             (Arc::new(account), time)
         };
@@ -87,8 +90,8 @@ impl ServiceAccountCredentials {
     }
 }
 
-async fn read_in_time(client: &Client, namespace: &str, name: &str) -> Account {
-    let read = account::read(client, namespace, name);
+async fn read_in_time(reader: &Reader, namespace: &str, name: &str) -> Account {
+    let read = reader.read(namespace, name);
     tokio::time::timeout(TIMEOUT, read).await.unwrap_or_else(|_| {
         let what = format!(
             "reading registry credentials of the ServiceAccount {namespace}/{name}: no answer within {TIMEOUT:?}"
