@@ -8,6 +8,7 @@ mod controller_crowd;
 mod controller_deletion;
 mod controller_demo;
 mod controller_faults;
+mod controller_hostile;
 mod controller_rights;
 mod controller_runs;
 mod controller_servers;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         controller_deletion::cases(),
         controller_takeover::cases(),
         controller_faults::cases(),
+        controller_hostile::cases(),
         controller_crowd::cases(),
         controller_credentials::cases(),
         controller_rights::cases(),
