@@ -1,118 +1,79 @@
-//! Signers and logs that are in use, so that another engine made of the same inputs gets the same ones.
+//! Signers, stores and logs that are in use, so that another engine made of the same inputs gets the same ones.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use chains_core::Result;
 
-/// What engines share: a signer with its connections, logins and certificate, a log, a root of trust.
+/// What engines share: a signer with its connections, logins and certificate, a store, a log, a root of trust.
 ///
 /// A change of the configuration makes another engine. What it says of a signer is often as before, and the
 /// signer is then the same one: it need not log in again, nor ask for another certificate. What no engine uses
 /// any more is gone.
 #[derive(Clone, Default)]
-#[cfg_attr(
-    not(any(
-        feature = "archivista",
-        feature = "azblob",
-        feature = "docdb",
-        feature = "gcs",
-        feature = "grafeas",
-        feature = "kms",
-        feature = "pubsub",
-        feature = "s3",
-        feature = "transparency"
-    )),
-    allow(dead_code, reason = "nothing that is kept is built in")
-)]
-pub struct Kept(Arc<Shelves>);
+pub struct Kept(Arc<Mutex<Vec<Entry>>>);
 
-#[derive(Default)]
-struct Shelves {
-    #[cfg(feature = "archivista")]
-    archivista: crate::stores::archivista::Archives,
-    #[cfg(feature = "azblob")]
-    azblob: crate::stores::azblob::Buckets,
-    #[cfg(feature = "gcs")]
-    gcs: crate::stores::gcs::Buckets,
-    #[cfg(feature = "s3")]
-    s3: crate::stores::s3::Buckets,
-    #[cfg(feature = "docdb")]
-    docdb: crate::stores::docdb::Databases,
-    #[cfg(feature = "grafeas")]
-    grafeas: crate::stores::grafeas::Projects,
-    #[cfg(feature = "kms")]
-    kms: Shelf<crate::signers::kms::Inputs, chains_signer_kms::KmsSigner>,
-    #[cfg(feature = "pubsub")]
-    pubsub: crate::stores::pubsub::Queues,
-    #[cfg(feature = "transparency")]
-    logs: Shelf<crate::sigstore::log::Inputs, chains_transparency::Transparency>,
-    #[cfg(feature = "transparency")]
-    roots: Shelf<crate::sigstore::trust::Inputs, crate::sigstore::trust::Roots>,
-    #[cfg(feature = "keyless")]
-    fulcio: Shelf<crate::signers::fulcio::Inputs, chains_signer_fulcio::FulcioSigner>,
+/// Something by what it is made of, for as long as somebody has it.
+struct Entry {
+    inputs: Box<dyn Any + Send>,
+    made: Weak<dyn Any + Send + Sync>,
 }
 
 impl Kept {
-    #[cfg(feature = "archivista")]
-    pub(crate) fn archivista(&self) -> &crate::stores::archivista::Archives {
-        &self.0.archivista
-    }
-
-    #[cfg(feature = "azblob")]
-    pub(crate) fn azblob(&self) -> &crate::stores::azblob::Buckets {
-        &self.0.azblob
-    }
-
-    #[cfg(feature = "gcs")]
-    pub(crate) fn gcs(&self) -> &crate::stores::gcs::Buckets {
-        &self.0.gcs
-    }
-
-    #[cfg(feature = "s3")]
-    pub(crate) fn s3(&self) -> &crate::stores::s3::Buckets {
-        &self.0.s3
-    }
-
-    #[cfg(feature = "docdb")]
-    pub(crate) fn docdb(&self) -> &crate::stores::docdb::Databases {
-        &self.0.docdb
-    }
-
-    #[cfg(feature = "grafeas")]
-    pub(crate) fn grafeas(&self) -> &crate::stores::grafeas::Projects {
-        &self.0.grafeas
-    }
-
-    #[cfg(feature = "kms")]
-    pub(crate) fn kms(&self) -> &Shelf<crate::signers::kms::Inputs, chains_signer_kms::KmsSigner> {
-        &self.0.kms
-    }
-
-    #[cfg(feature = "pubsub")]
-    pub(crate) fn pubsub(&self) -> &crate::stores::pubsub::Queues {
-        &self.0.pubsub
-    }
-
-    #[cfg(feature = "transparency")]
-    pub(crate) fn logs(
+    /// The `T` made of these inputs, or a new one. Inputs are told apart by their type, too.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    #[cfg_attr(
+        not(any(
+            feature = "archivista",
+            feature = "azblob",
+            feature = "docdb",
+            feature = "gcs",
+            feature = "grafeas",
+            feature = "kms",
+            feature = "pubsub",
+            feature = "s3",
+            feature = "transparency"
+        )),
+        allow(dead_code, reason = "nothing that is kept is built in")
+    )]
+    pub(crate) fn get_or_make<K, T>(
         &self,
-    ) -> &Shelf<crate::sigstore::log::Inputs, chains_transparency::Transparency> {
-        &self.0.logs
+        inputs: K,
+        make: impl FnOnce(&K) -> Result<T>,
+    ) -> Result<Arc<T>>
+    where
+        K: PartialEq + Send + 'static,
+        T: Send + Sync + 'static,
+    {
+        if let Some(found) = self.entries().iter().find_map(|entry| entry.get(&inputs)) {
+            return Ok(found);
+        }
+        // Not under the lock: what is made may be made of something else that is kept.
+        let made = Arc::new(make(&inputs)?);
+        let mut entries = self.entries();
+        // Somebody else may have been as quick.
+        if let Some(found) = entries.iter().find_map(|entry| entry.get(&inputs)) {
+            return Ok(found);
+        }
+        let weak: Weak<T> = Arc::downgrade(&made);
+        entries.push(Entry { inputs: Box::new(inputs), made: weak });
+        Ok(made)
     }
 
-    #[cfg(feature = "transparency")]
-    pub(crate) fn roots(
-        &self,
-    ) -> &Shelf<crate::sigstore::trust::Inputs, crate::sigstore::trust::Roots> {
-        &self.0.roots
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|entry| entry.made.strong_count() > 0);
+        entries
     }
+}
 
-    #[cfg(feature = "keyless")]
-    pub(crate) fn fulcio(
-        &self,
-    ) -> &Shelf<crate::signers::fulcio::Inputs, chains_signer_fulcio::FulcioSigner> {
-        &self.0.fulcio
+impl Entry {
+    fn get<K: PartialEq + 'static, T: Send + Sync + 'static>(&self, inputs: &K) -> Option<Arc<T>> {
+        let same = self.inputs.downcast_ref() == Some(inputs);
+        self.made.upgrade().filter(|_| same)?.downcast().ok()
     }
 }
 
@@ -123,73 +84,14 @@ impl fmt::Debug for Kept {
     }
 }
 
-/// Things by what they are made of, for as long as somebody has them.
-#[cfg_attr(
-    not(any(
-        feature = "archivista",
-        feature = "azblob",
-        feature = "docdb",
-        feature = "gcs",
-        feature = "grafeas",
-        feature = "kms",
-        feature = "pubsub",
-        feature = "s3",
-        feature = "transparency"
-    )),
-    allow(dead_code, reason = "nothing that is kept is built in")
-)]
-pub(crate) struct Shelf<K, T>(Mutex<Vec<(K, Weak<T>)>>);
-
-impl<K, T> Default for Shelf<K, T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-#[cfg_attr(
-    not(any(
-        feature = "archivista",
-        feature = "azblob",
-        feature = "docdb",
-        feature = "gcs",
-        feature = "grafeas",
-        feature = "kms",
-        feature = "pubsub",
-        feature = "s3",
-        feature = "transparency"
-    )),
-    allow(dead_code, reason = "nothing that is kept is built in")
-)]
-impl<K: PartialEq, T> Shelf<K, T> {
-    /// The one made of these inputs, or a new one.
-    ///
-    /// # Errors
-    /// Those of `make`.
-    pub(crate) fn get_or_make(
-        &self,
-        inputs: K,
-        make: impl FnOnce(&K) -> Result<T>,
-    ) -> Result<Arc<T>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(_, weak)| weak.strong_count() > 0);
-        let found = kept.iter().find(|(known, _)| *known == inputs);
-        if let Some(found) = found.and_then(|(_, weak)| weak.upgrade()) {
-            return Ok(found);
-        }
-        let made = Arc::new(make(&inputs)?);
-        kept.push((inputs, Arc::downgrade(&made)));
-        Ok(made)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_in_use_is_had_again() {
-        let shelf: Shelf<u8, u8> = Shelf::default();
-        let get = |inputs| shelf.get_or_make(inputs, |inputs| Ok(*inputs)).expect("made");
+        let kept = Kept::default();
+        let get = |inputs: u8| kept.get_or_make(inputs, |inputs| Ok(*inputs)).expect("made");
         let one = get(1);
         assert!(Arc::ptr_eq(&one, &get(1)));
         assert!(!Arc::ptr_eq(&one, &get(2)));
@@ -197,5 +99,23 @@ mod tests {
         drop(one);
         assert!(weak.upgrade().is_none(), "nobody uses it");
         assert_eq!(*get(1), 1);
+    }
+
+    #[test]
+    fn other_things_of_the_same_inputs_are_told_apart() {
+        let kept = Kept::default();
+        let number = kept.get_or_make(1_u8, |inputs| Ok(*inputs)).expect("made");
+        let text = kept.get_or_make(1_u8, |inputs| Ok(inputs.to_string())).expect("made");
+        assert_eq!((*number, text.as_str()), (1, "1"));
+        let other = kept.get_or_make(1_i8, |_| Ok(7_u8)).expect("made");
+        assert_eq!(*other, 7);
+    }
+
+    #[test]
+    fn what_is_made_may_be_made_of_what_is_kept() {
+        let kept = Kept::default();
+        let inner = |inputs: u8| kept.get_or_make(inputs, |_| Ok("inner".to_owned()));
+        let outer = kept.get_or_make("outer", |_| inner(1)).expect("made");
+        assert!(Arc::ptr_eq(&*outer, &inner(1).expect("made")));
     }
 }

@@ -24,7 +24,7 @@ const VERSIONS: &[u32] = &[1];
 
 /// What the signer is made of.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Inputs {
+struct Inputs {
     fulcio: Fulcio,
     address: String,
     token_file: Option<PathBuf>,
@@ -44,10 +44,7 @@ pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dy
         token: environment.identity_token.clone(),
         ca_files: environment.ca_files.clone(),
     };
-    Ok(environment
-        .kept
-        .fulcio()
-        .get_or_make(inputs, |inputs| make(inputs, section, environment))?)
+    Ok(environment.kept.get_or_make(inputs, |inputs| make(inputs, section, environment))?)
 }
 
 fn make(inputs: &Inputs, section: &X509, environment: &Environment) -> Result<FulcioSigner> {

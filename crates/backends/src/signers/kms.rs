@@ -10,7 +10,7 @@ use chains_signer_kms::{KmsOptions, KmsSigner, Spire, VaultOptions};
 use crate::Environment;
 
 /// What the signer is made of.
-pub(crate) type Inputs = (Kms, Vec<PathBuf>);
+type Inputs = (Kms, Vec<PathBuf>);
 
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Option<Arc<dyn Signer>>> {
     let Some(section) = &config.signers.kms else {
@@ -18,7 +18,7 @@ pub(super) fn build(config: &Config, environment: &Environment) -> Result<Option
         return Err(Error::new(ErrorKind::Configuration, why));
     };
     let inputs = (section.clone(), environment.ca_files.clone());
-    let signer = environment.kept.kms().get_or_make(inputs, |inputs| {
+    let signer = environment.kept.get_or_make(inputs, |inputs| {
         let options = options(inputs);
         options.and_then(KmsSigner::new).map_err(|e| e.context("`signers.kms.kmsref`"))
     })?;

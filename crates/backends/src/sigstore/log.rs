@@ -13,7 +13,7 @@ use crate::Environment;
 
 /// What a log is made of.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Inputs {
+struct Inputs {
     options: TransparencyOptions,
     trust: Option<trust::Inputs>,
 }
@@ -45,7 +45,7 @@ fn build(config: &Config, environment: &Environment) -> Result<Arc<Transparency>
         options: options(config, environment, is_public),
         trust: trust::inputs(config, environment, is_public),
     };
-    environment.kept.logs().get_or_make(inputs, |inputs| {
+    environment.kept.get_or_make(inputs, |inputs| {
         let roots = inputs.trust.clone().map(|inputs| trust::roots(inputs, environment));
         let roots = roots.transpose()?.map(|roots: Arc<Roots>| -> Arc<dyn TrustSource> { roots });
         Transparency::new(inputs.options.clone(), roots).map_err(|e| e.context("`transparency`"))

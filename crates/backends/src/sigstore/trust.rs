@@ -63,7 +63,7 @@ pub(crate) fn of(config: &Config, environment: &Environment) -> Inputs {
 
 /// The source for these inputs: the one that is in use already, where there is one.
 pub(crate) fn roots(inputs: Inputs, environment: &Environment) -> Result<Arc<Roots>> {
-    environment.kept.roots().get_or_make(inputs, Roots::new)
+    environment.kept.get_or_make(inputs, Roots::new)
 }
 
 /// Knows whom to trust. Nothing is read or fetched before it is asked.

@@ -8,20 +8,15 @@ use chains_core::{Result, Store};
 use chains_store_archivista::{ArchivistaOptions, ArchivistaStore};
 
 use crate::Environment;
-use crate::kept::Shelf;
 
-/// What a store is made of.
+/// What a store is made of. Engines made of the same share it: who uploads the same envelope waits in one line.
 type Inputs = (Archivista, Vec<PathBuf>);
-
-/// Stores in use. They are the same for every engine that is made of the same: who uploads the same envelope waits in
-/// one line.
-pub(crate) type Archives = Shelf<Inputs, ArchivistaStore>;
 
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let section = &config.storage.archivista;
     let section = section.as_ref().ok_or_else(|| super::unset("storage.archivista.url"))?;
     let inputs = (section.clone(), environment.ca_files.clone());
-    let store = environment.kept.archivista().get_or_make(inputs, |(section, ca_files)| {
+    let store = environment.kept.get_or_make(inputs, |(section, ca_files)| {
         let options = ArchivistaOptions::new(section.url.as_str());
         ArchivistaStore::new(ArchivistaOptions { ca_files: ca_files.clone(), ..options })
     })?;

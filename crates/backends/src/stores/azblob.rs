@@ -8,19 +8,15 @@ use chains_core::{Result, Store};
 use chains_store_gcs::{AzblobOptions, BucketStore};
 
 use crate::Environment;
-use crate::kept::Shelf;
 
 /// What a store is made of. Engines made of the same share it, with its connections and the order in which it writes.
 type Inputs = (AzBlob, Vec<PathBuf>);
-
-/// Stores in use.
-pub(crate) type Buckets = Shelf<Inputs, BucketStore>;
 
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let section = &config.storage.azblob;
     let section = section.as_ref().ok_or_else(|| super::unset("storage.azblob.container"))?;
     let inputs = (section.clone(), environment.ca_files.clone());
-    let store = environment.kept.azblob().get_or_make(inputs, |(section, ca_files)| {
+    let store = environment.kept.get_or_make(inputs, |(section, ca_files)| {
         BucketStore::azblob(AzblobOptions {
             endpoint: section.endpoint.as_ref().map(ServiceUrl::as_str).map(str::to_owned),
             prefix: section.prefix.clone().unwrap_or_default(),

@@ -8,13 +8,9 @@ use chains_core::{Error, ErrorKind, Result, Store};
 use chains_store_docdb::{Collection, DocDbOptions, DocDbStore, MongoServer, Variables};
 
 use crate::Environment;
-use crate::kept::Shelf;
 
 /// What a store is made of. It is the same for every engine that is made of the same: so are its connections.
 type Inputs = (DocDb, Vec<PathBuf>);
-
-/// Stores in use.
-pub(crate) type Databases = Shelf<Inputs, DocDbStore>;
 
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let Some(section) = &config.storage.docdb else {
@@ -22,7 +18,7 @@ pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dy
         return Err(Error::new(ErrorKind::Configuration, why));
     };
     let inputs = (section.clone(), environment.ca_files.clone());
-    let store = environment.kept.docdb().get_or_make(inputs, |(section, ca_files)| {
+    let store = environment.kept.get_or_make(inputs, |(section, ca_files)| {
         let options = DocDbOptions::new(Collection::parse(&section.url)?);
         let from = section.mongo.clone();
         let mongo = MongoServer::first_of(from.path, from.dir, from.url, &Variables::of_process());

@@ -8,14 +8,9 @@ use chains_core::{Result, Secret, Store};
 use chains_store_grafeas::{GrafeasOptions, GrafeasStore};
 
 use crate::Environment;
-use crate::kept::Shelf;
 
-/// What a store is made of: the section, the name of the key, authorities.
+/// What a store is made of. Engines made of the same share it: who writes about the same artifact waits in one line.
 type Inputs = (Grafeas, Option<String>, Vec<PathBuf>);
-
-/// Stores in use. They are the same for every engine that is made of the same: who writes about the same artifact waits
-/// in one line.
-pub(crate) type Projects = Shelf<Inputs, GrafeasStore>;
 
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let section = &config.storage.grafeas;
@@ -32,7 +27,7 @@ pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dy
             ..GrafeasOptions::new(&section.project_id)
         })
     };
-    let store = environment.kept.grafeas().get_or_make(inputs, make)?;
+    let store = environment.kept.get_or_make(inputs, make)?;
     Ok(store)
 }
 

@@ -10,33 +10,24 @@ use chains_store_pubsub::{
 };
 
 use crate::Environment;
-use crate::kept::Shelf;
 
-/// What a store is made of.
+/// What a store is made of. It is the same for every engine that is made of the same: so is its one producer, and what
+/// it remembers to have sent.
 type Inputs = (PubSub, Vec<PathBuf>);
-
-/// Stores in use. They are the same for every engine that is made of the same: so is their one producer, and what they
-/// remember to have sent.
-#[derive(Default)]
-pub(crate) struct Queues {
-    kafka: Shelf<Inputs, KafkaStore>,
-    in_memory: Shelf<Inputs, InMemoryStore>,
-}
 
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let Some(section) = &config.storage.pubsub else {
         let why = "`storage.pubsub.provider`: must be set where `pubsub` is a store";
         return Err(Error::new(ErrorKind::Configuration, why));
     };
-    let kept = environment.kept.pubsub();
+    let kept = &environment.kept;
     let inputs = (section.clone(), environment.ca_files.clone());
     Ok(match &section.provider {
-        PubSubProvider::Kafka(kafka) => kept.kafka.get_or_make(inputs, |(section, ca_files)| {
+        PubSubProvider::Kafka(kafka) => kept.get_or_make(inputs, |(section, ca_files)| {
             KafkaStore::new(options(&section.topic, kafka, ca_files))
         })?,
         _ => kept
-            .in_memory
-            .get_or_make(inputs, |(section, _)| Ok(InMemoryStore::new(&section.topic)))?,
+            .get_or_make(inputs, |(section, _): &Inputs| Ok(InMemoryStore::new(&section.topic)))?,
     })
 }
 

@@ -8,18 +8,14 @@ use chains_core::{Result, Store};
 use chains_store_gcs::{BucketStore, S3Options};
 
 use crate::Environment;
-use crate::kept::Shelf;
 
 /// What a store is made of. Engines made of the same share it, with its connections and the order in which it writes.
 type Inputs = (S3, Vec<PathBuf>);
 
-/// Stores in use.
-pub(crate) type Buckets = Shelf<Inputs, BucketStore>;
-
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let section = config.storage.s3.as_ref().ok_or_else(|| super::unset("storage.s3.bucket"))?;
     let inputs = (section.clone(), environment.ca_files.clone());
-    let store = environment.kept.s3().get_or_make(inputs, |(section, ca_files)| {
+    let store = environment.kept.get_or_make(inputs, |(section, ca_files)| {
         BucketStore::s3(S3Options {
             endpoint: section.endpoint.as_ref().map(ServiceUrl::as_str).map(str::to_owned),
             region: section.region.clone(),
