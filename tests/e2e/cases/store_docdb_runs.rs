@@ -6,9 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chains_core::dsse::Envelope;
 use chains_e2e::{
     Case, Context as _, Result, Scene, case,
     cluster::{self, Watch},
@@ -22,6 +20,7 @@ use chains_e2e::{
     ensure,
     install::Mount,
     runs,
+    signatures::Key,
     stage::Stage,
     tekton::names,
     tls::Authority,
@@ -77,21 +76,10 @@ fn measured(
 
 /// Every run has its document, signed by the mounted key; nothing else is there.
 fn verified(stage: &Stage<'_>, documents: &[Document]) -> Result<()> {
-    let text = std::fs::read_to_string(&stage.keys.public)?;
-    let base64: String = text.lines().filter(|line| !line.starts_with('-')).collect();
-    let spki = STANDARD.decode(base64)?;
-    // The point is what a P-256 key's SubjectPublicKeyInfo ends with.
-    let point = spki.len().checked_sub(65).and_then(|at| spki.get(at..)).context("no P-256 key")?;
-    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point);
+    let key = Key::read(&stage.keys.public)?;
     for document in documents {
         let signature = document.signature.as_deref().context("no signature")?;
-        let envelope = Envelope::from_json(&STANDARD.decode(signature)?)?;
-        let signed = envelope.signatures.first().context("no signature")?;
-        ensure!(
-            key.verify(&envelope.pae(), &signed.sig).is_ok(),
-            "{} does not verify",
-            document.id
-        );
+        let envelope = key.open(&STANDARD.decode(signature)?).context(document.id.clone())?;
         ensure!(envelope.payload == document.signed, "{} has another payload", document.id);
         let statement: Value = serde_json::from_slice(&document.signed)?;
         ensure!(document.object == statement, "{} is not {statement}", document.object);

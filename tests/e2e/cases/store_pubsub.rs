@@ -7,15 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chains_core::{Error, Payload, Store as _, dsse::Envelope};
+use chains_core::{Error, Payload, Store as _};
 use chains_e2e::{
     Case, Context as _, Result, Scene, case, cluster,
     controller::NEEDS,
     ensure,
     kafka::{KAFKA, KAFKA_TOOLS, Kafka, Message, Settings},
     runs,
+    signatures::Key,
     stage::Stage,
     tekton::names,
     tls::Authority,
@@ -238,27 +238,16 @@ fn restart(scene: &Scene<'_>) -> Result<()> {
     drop(controller);
 
     let uids = namespace.list("taskruns")?;
-    let key = std::fs::read_to_string(&stage.keys.public)?;
+    let key = Key::read(&stage.keys.public)?;
     verified(scene, &uids, &kafka.read(TOPIC)?, &key)
 }
 
 /// Every run has its message, signed by this key; nothing else is there.
-fn verified(scene: &Scene<'_>, runs: &[Value], messages: &[Message], key: &str) -> Result<()> {
-    let base64: String = key.lines().filter(|line| !line.starts_with('-')).collect();
-    let spki = STANDARD.decode(base64)?;
-    // The point is what a P-256 key's SubjectPublicKeyInfo ends with.
-    let point = spki.len().checked_sub(65).and_then(|at| spki.get(at..)).context("no P-256 key")?;
-    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point);
+fn verified(scene: &Scene<'_>, runs: &[Value], messages: &[Message], key: &Key) -> Result<()> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for message in messages {
         *counts.entry(&message.key).or_default() += 1;
-        let envelope = Envelope::from_json(message.body.as_bytes())?;
-        let signed = envelope.signatures.first().context("no signature")?;
-        ensure!(
-            key.verify(&envelope.pae(), &signed.sig).is_ok(),
-            "{} does not verify",
-            message.key
-        );
+        let envelope = key.open(message.body.as_bytes()).context(message.key.clone())?;
         let payload = STANDARD.encode(&envelope.payload);
         let headers = [("payload", payload.as_str()), ("signature", message.body.as_str())];
         let headers: Vec<_> =

@@ -26,14 +26,23 @@ impl Key {
         Ok(Self(UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point.to_vec())))
     }
 
+    /// Reads an envelope and expects that it signed it.
+    ///
+    /// # Errors
+    /// If it did not.
+    pub fn open(&self, envelope: &[u8]) -> Result<Envelope> {
+        let envelope = Envelope::from_json(envelope)?;
+        let signed = envelope.signatures.first().context("no signature")?;
+        self.verify_detached(&envelope.pae(), &signed.sig)?;
+        Ok(envelope)
+    }
+
     /// Expects that it signed the envelope, and that this speaks of the run `name` of [`runs`](crate::runs).
     ///
     /// # Errors
     /// If it does not.
     pub fn verify(&self, envelope: &[u8], name: &str) -> Result<()> {
-        let envelope = Envelope::from_json(envelope)?;
-        let signed = envelope.signatures.first().context("no signature")?;
-        ensure!(self.0.verify(&envelope.pae(), &signed.sig).is_ok(), "{name} does not verify");
+        let envelope = self.open(envelope).context(name.to_owned())?;
         let says =
             String::from_utf8_lossy(&envelope.payload).contains(&format!("somewhere/{name}\""));
         ensure!(says, "the envelope does not speak of {name}");
