@@ -26,6 +26,13 @@ use network::{NETWORK, Network};
 /// The variable through which the cases learn where the peers are: a file.
 pub(crate) const PEERS_FILE: &str = "CHAINS_E2E_PEERS";
 
+/// Peers that are programs of the workspace: their names among the peers, and as cargo calls them.
+const BUILT: [(&str, &str); 3] = [
+    (build::CONTROLLER, build::CONTROLLER),
+    (build::CUSTOM_BACKEND, build::CUSTOM_BACKEND),
+    ("cloud-kms", build::CLOUD_KMS),
+];
+
 /// What `cargo xtask e2e --help` prints.
 pub(crate) const HELP: &str = "\
 cargo xtask e2e [--list] [--threads N] [NAME…]
@@ -44,26 +51,19 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if args.iter().any(|arg| arg == "--list") {
         return finish(Command::new(&cases).args(args));
     }
-    let chains = build::chains()?;
+    let programs = build::programs()?;
     let mut had = Map::new();
-    // Built only where a case asks for it: it is most of the dependencies.
-    if needed.remove(build::CONTROLLER) {
-        had.insert(build::CONTROLLER.to_owned(), json!({ "program": build::controller()? }));
-    }
-    if needed.remove(build::CUSTOM_BACKEND) {
-        had.insert(
-            build::CUSTOM_BACKEND.to_owned(),
-            json!({ "program": build::custom_backend()? }),
-        );
-    }
-    if needed.remove(build::CLOUD_KMS) {
-        had.insert(build::CLOUD_KMS.to_owned(), json!({ "program": build::cloud_kms()? }));
+    for (peer, program) in BUILT {
+        if needed.remove(peer) {
+            had.insert(peer.to_owned(), json!({ "program": programs.get(program) }));
+        }
     }
     let network = Network::find();
     if needed.remove(NETWORK) {
         had.insert(NETWORK.to_owned(), told(&network));
     }
-    let peers = tell(&cases, &chains, had, &needed)?;
+    let chains = programs.get(build::CHAINS).context("the command was not built")?;
+    let peers = tell(&cases, chains, had, &needed)?;
     let mut command = network.map_or_else(|_| Command::new(&cases), |it| it.command(&cases));
     finish(command.args(args).env(PEERS_FILE, &peers))
 }
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 /// file for [`PEERS_FILE`].
 pub(crate) fn for_bench(profile: &str) -> Result<(PathBuf, PathBuf)> {
     let program = build::bench(profile)?;
-    let controller = build::program(build::CONTROLLER, build::CONTROLLER, profile)?;
+    let controller = build::controller(profile)?;
     let needed = ["etcd", "kube-apiserver", "kubectl"].map(str::to_owned).into();
     let mut had = Map::new();
     had.insert(build::CONTROLLER.to_owned(), json!({ "program": controller }));

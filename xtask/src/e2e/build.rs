@@ -1,6 +1,7 @@
-//! Builds what is run: the command under test, and the cases.
+//! Builds what is run: the programs under test, and the cases.
 
 use std::{
+    collections::BTreeMap,
     env,
     path::PathBuf,
     process::{Command, Stdio},
@@ -11,59 +12,57 @@ use serde_json::Value;
 
 /// The controller, as cases ask for it and as cargo calls it.
 pub(crate) const CONTROLLER: &str = "chains-controller";
-
-/// Builds `chains` and tells where it is: as the hermetic tests did, so that nothing is compiled twice, or in
-/// the profile that `CHAINS_E2E_PROFILE` names.
-pub(crate) fn chains() -> Result<PathBuf> {
-    program("chains-cli", "chains", &profile())
-}
-
-/// The stand-in for Google Cloud KMS, as cases ask for it.
-pub(crate) const CLOUD_KMS: &str = "cloud-kms";
-
-/// Builds the stand-in, which the signer's hermetic tests use too.
-pub(crate) fn cloud_kms() -> Result<PathBuf> {
-    let profile = profile();
-    let args = ["build", "--profile", &profile, "--package", "chains-signer-kms"];
-    executable(&[&args[..], &["--example", "cloudkms"]].concat(), "cloudkms")
-}
-
-/// Builds the controller in the same way.
-pub(crate) fn controller() -> Result<PathBuf> {
-    program(CONTROLLER, CONTROLLER, &profile())
-}
-
 /// The controller with a store of its own, as cases ask for it and as cargo calls it.
 pub(crate) const CUSTOM_BACKEND: &str = "custom-backend";
+/// The command, as cargo calls it.
+pub(crate) const CHAINS: &str = "chains";
+/// The stand-in for Google Cloud KMS, as cargo calls it: the signer's hermetic tests use it too.
+pub(crate) const CLOUD_KMS: &str = "cloudkms";
 
-/// Builds it in the same way.
-pub(crate) fn custom_backend() -> Result<PathBuf> {
-    program(CUSTOM_BACKEND, CUSTOM_BACKEND, &profile())
-}
+/// Cases are built in this profile, and so are programs unless another is asked for.
+const PROFILE: &str = "dev";
+/// The whole workspace whatever is built of it: cargo gives a dependency the features that all chosen packages want
+/// of it, and with other packages it would be compiled once more, with others. The hermetic tests choose all, too.
+const WORKSPACE: [&str; 4] = ["build", "--workspace", "--features", "chains-e2e/peers"];
 
-fn profile() -> String {
-    env::var("CHAINS_E2E_PROFILE").unwrap_or_else(|_| "dev".to_owned())
-}
+/// Where executables are, by the names of their targets.
+pub(crate) type Programs = BTreeMap<String, PathBuf>;
 
-/// Builds the program `name` of `package` and tells where it is.
-pub(crate) fn program(package: &str, name: &str, profile: &str) -> Result<PathBuf> {
-    executable(&["build", "--profile", profile, "--package", package, "--bin", name], name)
+/// Builds the programs under test, in the profile that `CHAINS_E2E_PROFILE` names.
+pub(crate) fn programs() -> Result<Programs> {
+    let profile = env::var("CHAINS_E2E_PROFILE").unwrap_or_else(|_| PROFILE.to_owned());
+    let mut args = [&WORKSPACE[..], &["--profile", &profile, "--example", CLOUD_KMS]].concat();
+    let bins = [CHAINS, CONTROLLER, CUSTOM_BACKEND];
+    args.extend(bins.iter().flat_map(|name| ["--bin", name]));
+    let programs = executables(&args)?;
+    for name in bins.iter().chain([&CLOUD_KMS]) {
+        found(&programs, name, &args)?;
+    }
+    Ok(programs)
 }
 
 /// Builds the cases and tells where they are.
 pub(crate) fn cases() -> Result<PathBuf> {
-    let args = ["test", "--no-run", "--package", "chains-e2e", "--features", "peers"];
-    executable(&[&args[..], &["--test", "e2e"]].concat(), "e2e")
+    let args = [&WORKSPACE[..], &["--profile", PROFILE, "--test", "e2e"]].concat();
+    found(&executables(&args)?, "e2e", &args)
+}
+
+/// Builds the controller as it is shipped, but for the profile, and tells where it is.
+pub(crate) fn controller(profile: &str) -> Result<PathBuf> {
+    let args = ["build", "--profile", profile, "--package", CONTROLLER, "--bin", CONTROLLER];
+    found(&executables(&args)?, CONTROLLER, &args)
 }
 
 /// Builds what measures the controller and tells where it is.
 pub(crate) fn bench(profile: &str) -> Result<PathBuf> {
+    const NAME: &str = "bench-controller";
     let args = ["build", "--profile", profile, "--package", "chains-e2e", "--features", "peers"];
-    executable(&[&args[..], &["--bin", "bench-controller"]].concat(), "bench-controller")
+    let args = [&args[..], &["--bin", NAME]].concat();
+    found(&executables(&args)?, NAME, &args)
 }
 
-/// Runs cargo and reads from its messages where it put the executable of the target `name`.
-fn executable(args: &[&str], name: &str) -> Result<PathBuf> {
+/// Runs cargo and reads from its messages where it put the executables.
+fn executables(args: &[&str]) -> Result<Programs> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(args)
@@ -74,10 +73,16 @@ fn executable(args: &[&str], name: &str) -> Result<PathBuf> {
     if !output.status.success() {
         bail!("`cargo {}` failed", args.join(" "));
     }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .with_context(|| format!("`cargo {}` made no executable", args.join(" ")))
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let executable = |message: Value| {
+        let name = message["target"]["name"].as_str()?.to_owned();
+        Some((name, PathBuf::from(message["executable"].as_str()?)))
+    };
+    Ok(messages.filter_map(executable).collect())
+}
+
+fn found(programs: &Programs, name: &str, args: &[&str]) -> Result<PathBuf> {
+    let program = programs.get(name).cloned();
+    program.with_context(|| format!("`cargo {}` made no executable {name}", args.join(" ")))
 }
