@@ -14,7 +14,8 @@ use crate::Bench;
 
 /// How long after the last write memory is looked at.
 const SETTLED: Duration = Duration::from_secs(3);
-const LIMIT: Duration = Duration::from_secs(900);
+/// How long anything may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(900);
 
 /// A backlog that was worked off.
 #[derive(Debug)]

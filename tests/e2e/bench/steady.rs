@@ -7,11 +7,18 @@ use std::{
 };
 
 use chains_e2e::{
-    Result, cluster::at_once, controller::Controller, runs, stage::by_object, tekton::Namespace,
+    Result,
+    cluster::at_once,
+    controller::Controller,
+    runs,
+    stage::{by_object, told},
+    tekton::Namespace,
 };
 
 use crate::{Bench, DIGEST, bare::percentile};
 
+/// So many of the slowest are told.
+const SLOWEST: usize = 6;
 /// How long a run runs.
 const RUNS_FOR: Duration = Duration::from_secs(1);
 
@@ -23,6 +30,10 @@ pub(crate) struct Steady {
     cpu: Duration,
     /// Requests about runs, for a run.
     pub(crate) requests: f64,
+    /// All requests, in words.
+    pub(crate) told: String,
+    /// The slowest runs, in words: whether they come together, and when, says why.
+    pub(crate) slowest: String,
 }
 
 impl Steady {
@@ -78,15 +89,28 @@ pub(crate) fn steady(
     let names: Vec<&String> = completed.keys().collect();
     watch.until_all(&names, |seen| seen.is_signed() && !seen.is_held())?;
     let cpu = controller.usage()?.cpu.saturating_sub(before);
-    let mut seconds: Vec<f64> = completed
+    let mut times: Vec<(Duration, Duration)> = completed
         .iter()
-        .filter_map(|(name, at)| Some(watch.now(name)?.at.saturating_duration_since(*at)))
-        .map(|time| time.as_secs_f64())
+        .filter_map(|(name, at)| {
+            Some((watch.now(name)?.at.saturating_duration_since(*at), *at - begun))
+        })
         .collect();
-    seconds.sort_by(f64::total_cmp);
-    let requests = by_object(&audit.requests()?, "taskruns");
+    times.sort();
+    let slowest = slowest(&times);
+    let seconds: Vec<f64> = times.iter().map(|(took, _)| took.as_secs_f64()).collect();
+    let all = audit.requests()?;
+    let requests = by_object(&all, "taskruns");
     let ours = requests.iter().filter(|(name, _)| completed.contains_key(*name));
     let requests: usize = ours.flat_map(|(_, verbs)| verbs.values()).sum();
     let requests = requests as f64 / seconds.len() as f64;
-    Ok(Steady { seconds, cpu, requests })
+    Ok(Steady { seconds, cpu, requests, told: told(&all), slowest })
+}
+
+/// The last of what each took, and when it was complete.
+fn slowest(times: &[(Duration, Duration)]) -> String {
+    let slowest = times.iter().rev().take(SLOWEST);
+    let slowest = slowest.map(|(took, at)| {
+        format!("{:.0} ms at {:.1} s", took.as_secs_f64() * 1e3, at.as_secs_f64())
+    });
+    slowest.collect::<Vec<_>>().join(", ")
 }

@@ -66,6 +66,7 @@ impl Table {
         self.row(&what(95), steady.millis(95), "ms", Some(Goal::at_most(4.0, trip)));
         self.row(&what(99), steady.millis(99), "ms", None);
         self.row("runs", steady.count() as f64, "", None);
+        self.note(format!("the slowest: {}", steady.slowest));
     }
 
     /// Words.
