@@ -24,6 +24,11 @@ const TOLERANCE: f64 = 1.5;
 const SLACK: f64 = 2.0;
 /// How long the least time is believed.
 const BELIEVED: Duration = Duration::from_secs(30);
+/// How long the first one is, in times of itself, and at least: a process that has just begun is slow, and so is an API
+/// server that has just been asked for all runs. After that it is believed twice as long each time.
+const FIRST_BELIEVED: (u32, Duration) = (50, Duration::from_secs(1));
+/// Runs that take less than this wait for the API server or for what is as quick: see [`Limit::polite`].
+const QUICK: f64 = 0.05;
 /// If nothing ends for this long while others wait, more are begun.
 const STALL: Duration = Duration::from_millis(200);
 
@@ -32,6 +37,8 @@ pub(super) struct Limit {
     limit: f64,
     most: f64,
     least_time: Option<Measured>,
+    /// How long the least time is believed; `None` before it was measured.
+    believed: Option<Duration>,
     window: Window,
     /// The limit to go back to after the least time was measured anew.
     probing: Option<f64>,
@@ -50,6 +57,8 @@ struct Window {
     seconds: f64,
     /// Whether the limit was reached: else the times say nothing about it.
     full: bool,
+    /// Whether half of it was reached, and no more was to be: long times say that this is too much.
+    polite: bool,
     /// How many that were begun before the window are yet to end; their times are of the old limit.
     skip: usize,
 }
@@ -61,6 +70,7 @@ impl Limit {
             limit: 1.0,
             most,
             least_time: None,
+            believed: None,
             window: Window::default(),
             probing: Some(FIRST.min(most)),
             last_end: None,
@@ -82,6 +92,20 @@ impl Limit {
     /// How many new completions may be worked on beyond the limit, so that a backlog does not hold them up.
     pub(super) fn reserve(&self) -> usize {
         (self.get() / 2).max(4)
+    }
+
+    /// How many of the backlog while new completions keep coming: half, so that what these wait for is quick for them;
+    /// where it is slow anyway, nobody would notice, and the backlog needs its places.
+    pub(super) fn polite(&self) -> usize {
+        match self.least_time {
+            Some(least) if least.seconds < QUICK => (self.get() / 2).max(1),
+            _ => self.get(),
+        }
+    }
+
+    /// The backlog waits because new completions keep coming.
+    pub(super) fn held_back(&mut self) {
+        self.window.polite = true;
     }
 
     /// Others wait because of the limit. Tells when to look again.
@@ -131,6 +155,7 @@ impl Limit {
         let seconds = window.seconds / f64::from(window.count.max(1));
         if let Some(limit) = self.probing.take() {
             self.least_time = Some(Measured { seconds, at: now });
+            self.believe(seconds);
             self.set(limit);
             return;
         }
@@ -138,19 +163,31 @@ impl Limit {
             Some(least) if least.seconds <= seconds => least,
             _ => *self.least_time.insert(Measured { seconds, at: now }),
         };
-        if !window.full {
+        if !window.full && !window.polite {
             // Few at once anyway: as good as a measurement.
             self.least_time = Some(Measured { at: now, ..least });
             return;
         }
-        if now.duration_since(least.at) > BELIEVED {
+        if now.duration_since(least.at) > self.believed.unwrap_or(BELIEVED) {
             self.probing = Some(self.limit);
             self.limit = 1.0;
             return;
         }
         let gradient = (TOLERANCE * least.seconds / seconds.max(1e-6)).clamp(0.5, 2.0);
-        let aim = self.limit.mul_add(gradient, SLACK);
+        let aim = if window.full {
+            self.limit.mul_add(gradient, SLACK)
+        } else {
+            self.limit * gradient.min(1.0)
+        };
         self.set(self.limit.mul_add(0.5, aim * 0.5));
+    }
+
+    /// A least time was measured.
+    fn believe(&mut self, seconds: f64) {
+        let (times, least) = FIRST_BELIEVED;
+        let first = || Duration::from_secs_f64(seconds).saturating_mul(times).max(least);
+        let believed = self.believed.map_or_else(first, |before| before * 2);
+        self.believed = Some(believed.min(BELIEVED));
     }
 
     fn set(&mut self, limit: f64) {
@@ -198,10 +235,55 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_beginning_is_soon_forgotten() {
+        let mut limit = Limit::new(256);
+        let mut now = Instant::now();
+        let begun = now;
+        let mut at_most_afterwards = 0;
+        while now - begun < Duration::from_secs(10) {
+            // 200 a second, 5 ms each; five times as slow for the first half second.
+            let cold = now - begun < Duration::from_millis(500);
+            let at_once = to_f64(limit.get());
+            let takes = 0.005 * at_once * if cold { 5.0 } else { 1.0 };
+            now += Duration::from_secs_f64(takes / at_once);
+            limit.blocked(now);
+            limit.ended(Duration::from_secs_f64(takes), limit.get(), now);
+            if now - begun > Duration::from_secs(3) {
+                at_most_afterwards = at_most_afterwards.max(limit.get());
+            }
+        }
+        assert!(at_most_afterwards <= 6, "{at_most_afterwards} at once");
+    }
+
+    #[test]
+    fn the_backlog_is_polite_where_runs_are_quick() {
+        // An API server that takes 200 writes a second, and new completions at it.
+        let mut limit = Limit::new(256);
+        let mut now = Instant::now();
+        for _ in 0..5000 {
+            let at_once = to_f64(limit.polite());
+            let takes = 0.005 * at_once;
+            now += Duration::from_secs_f64(takes / at_once);
+            limit.held_back();
+            limit.ended(Duration::from_secs_f64(takes), limit.polite(), now);
+        }
+        assert_eq!(limit.polite(), 1, "{limit:?}");
+        // Key services are slow, and wide.
+        let (limit, _) = settles(256, 0.2, 1e9, 20_000);
+        assert!(limit > 200.0, "{limit}");
+        let mut limit = Limit::new(256);
+        for _ in 0..PROBES {
+            limit.ended(Duration::from_millis(200), 1, now);
+        }
+        assert_eq!(limit.polite(), limit.get());
+    }
+
+    #[test]
     fn it_stays_within_its_bounds() {
         assert_eq!(Limit::new(1).get(), 1);
         let (limit, _) = settles(2, 0.2, 1e9, 1000);
-        assert!((limit - 2.0).abs() < 1e-9, "{limit}");
+        // Or it measures just now.
+        assert!((1.0..=2.0).contains(&limit), "{limit}");
     }
 
     #[test]

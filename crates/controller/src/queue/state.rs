@@ -17,6 +17,8 @@ use crate::watching::Todo;
 
 /// How many bytes of runs that are gone may wait.
 const MOST_GONE: usize = 16 * 1024 * 1024;
+/// How long after a new completion the backlog leaves room for the next.
+const COURTESY: Duration = Duration::from_secs(1);
 /// How many that wait are looked at for one that may be taken.
 const SEARCHED: usize = 10_000;
 
@@ -84,6 +86,8 @@ pub(super) struct State {
     in_hand: HashMap<Key, InHand>,
     finished: Finished,
     limit: Limit,
+    /// When a new completion was taken last.
+    last_fresh: Option<Instant>,
     held: Buckets,
     signing: bool,
     arrivals: u64,
@@ -105,6 +109,7 @@ impl State {
             in_hand: HashMap::new(),
             finished: Finished::default(),
             limit: Limit::new(bounds.concurrency),
+            last_fresh: None,
             held: Buckets::default(),
             signing: false,
             arrivals: 0,
@@ -145,19 +150,35 @@ impl State {
         let Some((rank, key)) = first.map(|(rank, key)| (*rank, key.clone())) else {
             return (None, next_due);
         };
-        let limit = self.limit.get();
-        let room = match rank.lane {
-            Lane::Fresh | Lane::Finalizer => limit + self.limit.reserve(),
-            Lane::Backlog | Lane::Tidying => limit,
-        };
-        if self.in_hand.len() >= room {
-            let again = self.limit.blocked(now);
+        if let Some(again) = self.blocked(rank.lane, now) {
             return (None, Some(next_due.map_or(again, |due| due.min(again))));
+        }
+        if rank.lane == Lane::Fresh {
+            self.last_fresh = Some(now);
         }
         let item = self.remove(&key);
         *self.by_namespace.entry(Arc::clone(&key.namespace)).or_default() += 1;
         self.in_hand.insert(key, InHand::default());
         (item, None)
+    }
+
+    /// Whether no more of this lane may be taken now; tells when to look again.
+    ///
+    /// While new completions keep coming, the backlog leaves them room.
+    fn blocked(&mut self, lane: Lane, now: Instant) -> Option<Instant> {
+        let (limit, in_hand) = (self.limit.get(), self.in_hand.len());
+        let room = match lane {
+            Lane::Fresh | Lane::Finalizer => limit + self.limit.reserve(),
+            Lane::Backlog | Lane::Tidying => limit,
+        };
+        if in_hand >= room {
+            return Some(self.limit.blocked(now));
+        }
+        let polite = self.last_fresh.map(|last| last + COURTESY).filter(|until| *until > now);
+        let is_behind = matches!(lane, Lane::Backlog | Lane::Tidying);
+        let until = polite.filter(|_| is_behind && in_hand >= self.limit.polite())?;
+        self.limit.held_back();
+        Some(until)
     }
 
     /// The first that may be taken, whatever the limit: while nothing can be signed, only the finalizers.

@@ -75,6 +75,37 @@ async fn new_completions_overtake_and_the_newest_is_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_backlog_leaves_room_while_new_completions_keep_coming() {
+    let queue = queue(64, 100_000);
+    let quick = Some(Duration::from_millis(5));
+    // It learns that runs are quick.
+    for number in 0..4 {
+        queue.offer(item(&format!("first-{number}"), Lane::Backlog, 1));
+        let item = queue.take().await;
+        queue.done(&item.key, Done::Finished(None), quick);
+    }
+    let limit = queue.counts().limit;
+    for number in 0..32 {
+        queue.offer(item(&format!("old-{number}"), Lane::Backlog, 1));
+    }
+    queue.offer(item("fresh", Lane::Fresh, 2));
+    let fresh = queue.take().await;
+    assert_eq!(&*fresh.key.name, "fresh");
+    let at_once = async || {
+        let mut items = Vec::new();
+        let some = Duration::from_millis(1);
+        while let Ok(item) = tokio::time::timeout(some, queue.take()).await {
+            items.push(item);
+        }
+        items.len()
+    };
+    assert_eq!(at_once().await + 1, limit / 2);
+    // They have stopped. (None of those in hand ends, so that it is even more.)
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(at_once().await >= limit - limit / 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn objects_are_kept_within_the_budget_and_first_those_that_come_first() {
     let queue = queue(1, 250);
     for second in 1..=5 {
