@@ -3,7 +3,7 @@
 use std::{
     process::{Command, Stdio},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use chains_e2e::{
@@ -43,6 +43,9 @@ pub(crate) struct Bare {
     cpu_seconds: f64,
     /// Round trips, sorted.
     round_trips: Vec<f64>,
+    /// What API server and etcd took for it.
+    #[serde(default)]
+    server: Duration,
 }
 
 impl Bare {
@@ -54,6 +57,16 @@ impl Bare {
     /// Processor time of the client for a write, in milliseconds.
     pub(crate) fn cpu_ms(&self) -> f64 {
         self.cpu_seconds * 1000.0 / self.round_trips.len() as f64
+    }
+
+    /// The same, with what API server and etcd took for it.
+    pub(crate) fn with_server(self, server: Duration) -> Self {
+        Self { server, ..self }
+    }
+
+    /// Processor time of API server and etcd for a write, in milliseconds.
+    pub(crate) fn server_ms(&self) -> f64 {
+        self.server.as_secs_f64() * 1000.0 / self.round_trips.len() as f64
     }
 
     /// The round trip that so many percent take no longer than, in milliseconds.
@@ -105,7 +118,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     })?;
     let (seconds, cpu_seconds) = (started.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
     round_trips.sort_by(f64::total_cmp);
-    let bare = Bare { seconds, cpu_seconds, round_trips };
+    let bare = Bare { seconds, cpu_seconds, round_trips, server: Duration::ZERO };
     println!("{}", serde_json::to_string(&bare)?);
     Ok(())
 }

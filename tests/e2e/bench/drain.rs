@@ -24,6 +24,8 @@ pub(crate) struct Drain {
     seconds: f64,
     ready: Duration,
     usage: Usage,
+    /// What API server and etcd took for it.
+    server: Duration,
     per_run: usize,
     /// All requests, in words.
     pub(crate) told: String,
@@ -38,6 +40,11 @@ impl Drain {
     /// Processor time for a run, the start of the process included, in milliseconds.
     pub(crate) fn cpu_ms(&self) -> f64 {
         self.usage.cpu.as_secs_f64() * 1000.0 / self.runs as f64
+    }
+
+    /// Processor time of API server and etcd for a run, the start of the controller included, in milliseconds.
+    pub(crate) fn server_ms(&self) -> f64 {
+        self.server.as_secs_f64() * 1000.0 / self.runs as f64
     }
 
     /// Requests about runs, for a run.
@@ -61,16 +68,18 @@ pub(crate) fn drain(bench: &Bench<'_>, runs: usize) -> Result<Drain> {
     let namespace = bench.fill(&bench.plain, runs)?;
     let names: Vec<String> = (0..runs).map(|number| bench.plain.copy(number)).collect();
     let watch = namespace.watch("taskruns")?;
-    let audit = bench.stage.install.cluster().audit()?;
+    let cluster = bench.stage.install.cluster();
+    let audit = cluster.audit()?;
+    let before = cluster.cpu()?;
     let (controller, ready) = started(bench)?;
     watch.within(LIMIT, &names, |seen| seen.is_signed())?;
-    let usage = controller.usage()?;
+    let (usage, server) = (controller.usage()?, cluster.cpu()?.saturating_sub(before));
     let requests = audit.requests()?;
     let per_run = by_object(&requests, "taskruns").values().flat_map(|verbs| verbs.values()).sum();
     let seconds = seconds_of_writes(&requests)?;
     drop((controller, watch));
     bench.empty(&namespace)?;
-    Ok(Drain { runs, seconds, ready, usage, per_run, told: told(&requests) })
+    Ok(Drain { runs, seconds, ready, usage, server, per_run, told: told(&requests) })
 }
 
 /// From when the API server got the first patch until it had answered the last.

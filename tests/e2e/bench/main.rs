@@ -15,7 +15,7 @@ mod options;
 mod steady;
 mod table;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 use chains_e2e::{
     Context as _, Peers, Result, Scene,
@@ -158,10 +158,13 @@ impl Bench<'_> {
         let namespace = self.fill(&self.plain, count)?;
         let watch = namespace.watch("taskruns")?;
         let what = Loop { at_once, count, path: namespace.path("taskruns"), prefix: PLAIN };
+        let cluster = self.stage.install.cluster();
+        let before = cluster.cpu()?;
         let bare = bare::start(&self.stage, &what, &self.patch)?;
+        let server = cluster.cpu()?.saturating_sub(before);
         drop(watch);
         self.empty(&namespace)?;
-        Ok(bare)
+        Ok(bare.with_server(server))
     }
 
     /// One patch at a time: what a round trip takes.
@@ -198,6 +201,8 @@ impl Bench<'_> {
             "ms",
             Some(Goal::at_most(3.0, best.cpu_ms())),
         );
+        table.row("API server and etcd, CPU a bare write", best.server_ms(), "ms", None);
+        table.row("API server and etcd, CPU a run", drain.server_ms(), "ms", None);
         table.row("requests a run", drain.requests(), "", Some(Goal::at_most(1.0, 1.0)));
         table.row("RSS, peak", drain.peak_mb(), "MB", Some(Goal::at_most(1.0, 40.0)));
         table.row("start to ready", drain.ready_ms(), "ms", Some(Goal::at_most(1.0, 300.0)));
@@ -208,14 +213,25 @@ impl Bench<'_> {
     fn steady(&self, table: &mut Table, rate: f64, residents: usize, lone: &Bare) -> Result<()> {
         eprintln!("{rate} runs a second for {} s", self.options.seconds);
         let namespace = Namespace::new(self.stage.install.cluster(), "bench")?;
+        let begun = Instant::now();
         let controller = self.stage.start()?;
+        self.first(&namespace)?;
+        let first = begun.elapsed();
         let steady = steady::steady(self, &namespace, &controller, rate, None)?;
         table.section(&format!("{rate} runs a second, {residents} signed runs resident"));
+        table.row("start to the first run signed", first.as_secs_f64() * 1e3, "ms", None);
         table.latencies(&steady, lone);
         table.row("CPU a run", steady.cpu_ms(), "ms", None);
         table.row("requests a run", steady.requests, "", Some(Goal::at_most(1.0, 2.0)));
         table.note(format!("all requests: {}", steady.told));
         self.empty(&namespace)
+    }
+
+    /// A run that completes when the controller has just begun: it is told of it after all that was there before.
+    fn first(&self, namespace: &Namespace<'_>) -> Result<()> {
+        let watch = namespace.watch("taskruns")?;
+        namespace.run(&[runs::kaniko("first", "registry.test/app", DIGEST)])?;
+        watch.within(drain::LIMIT, &["first"], |seen| seen.is_signed() && !seen.is_held())
     }
 
     /// New completions overtake a backlog.

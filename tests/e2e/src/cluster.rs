@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    process::Usage,
     scene::Scene,
     server::Server,
     tls::{self, Authority},
@@ -93,6 +94,15 @@ impl Cluster {
         let cluster = Self::launch(programs, options)?;
         cluster.show_logs_in(scene)?;
         Ok(cluster)
+    }
+
+    /// Time of processors that API server and etcd have taken since they began.
+    ///
+    /// # Errors
+    /// If one of them does not run.
+    pub fn cpu(&self) -> Result<Duration> {
+        let api_server = self.api_server.as_ref().context("the API server is stopped")?;
+        Ok(Usage::of(api_server.pid())?.cpu + Usage::of(self.etcd.pid())?.cpu)
     }
 
     fn launch(programs: Programs, options: &Options) -> Result<Self> {
