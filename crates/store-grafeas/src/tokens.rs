@@ -7,7 +7,7 @@ use chains_core::{Error, ErrorKind, Result, Secret, chain};
 use google_cloud_auth::credentials::{AccessTokenCredentials, Builder, service_account};
 use serde_json::Value;
 
-use crate::{GrafeasOptions, Variables, refusal};
+use crate::{GrafeasOptions, Variables};
 
 /// The one scope of Container Analysis: <https://cloud.google.com/container-analysis/docs/reference/rest>.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -53,7 +53,7 @@ impl Tokens {
         if !error.is_transient() {
             self.forget(&found);
         }
-        let why = format!("{}: {ADVICE}", refusal::line(&chain(&error)));
+        let why = format!("{}: {ADVICE}", chains_http::line(&chain(&error)));
         // Who is refused today may be let in tomorrow, and is then: whatever refused, it was a service and not the key.
         Err(Error::new(ErrorKind::Unauthorized, WHAT).with_source(why).with_retryable(true))
     }
