@@ -9,8 +9,9 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use aws_types::service_config::ServiceConfigKey;
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Answer, Refusal, Tls, Variables, certificates};
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -18,8 +19,8 @@ use tokio::sync::OnceCell;
 use super::connector::Connector;
 use super::endpoint::{Choice, endpoint};
 use super::wallet::{self, Wallet};
-use crate::http::{self, Answer, Refusal, Tls, certificates};
-use crate::{AwsKey, KmsOptions, Variables};
+use crate::http;
+use crate::{AwsKey, KmsOptions};
 
 const JSON: &str = "application/x-amz-json-1.1";
 const TARGET: &str = "x-amz-target";
@@ -47,12 +48,7 @@ struct Found {
 
 impl Api {
     pub(super) fn new(key: &AwsKey, options: &KmsOptions) -> Result<Self> {
-        let built = |builder: reqwest::ClientBuilder| -> Result<Client> {
-            builder.build().map_err(|e| {
-                Error::new(ErrorKind::Configuration, "setting up TLS for AWS KMS")
-                    .with_source(chains_core::chain(&e))
-            })
-        };
+        let built = |builder| chains_http::build("setting up TLS for AWS KMS", builder);
         let variables = options.variables.clone();
         let usual = built(http::client(options, tls(&variables)?)?)?;
         let direct = built(http::client(options, Tls::default())?.no_proxy())?;
@@ -227,7 +223,7 @@ fn refused(
         Secret::new(credentials.secret_access_key()),
         Secret::new(credentials.session_token().unwrap_or_default()),
     ];
-    answer.fault(what, kind, refusal, &secrets.each_ref())
+    answer.fault(what, kind, refusal, "", &secrets.each_ref())
 }
 
 fn is_expired(code: &str) -> bool {

@@ -9,10 +9,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use chains_core::{Error, ErrorKind, Result, chain};
+use chains_http::{Fresh, Kept, Variables};
 
 use super::connector::Connector;
-use crate::Variables;
-use crate::kept::{Fresh, Kept};
 
 /// Credentials are replaced so long before they expire.
 const MARGIN: Duration = Duration::from_secs(120);

@@ -1,6 +1,7 @@
 //! One call of Cloud KMS, and what its failures mean.
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Answer, Refusal, Tls, Variables};
 use google_cloud_auth::credentials::{self, CacheableResource, Credentials};
 use http::{Extensions, HeaderMap};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -9,8 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::http::{self as exchange, Answer, Refusal, Tls};
-use crate::{GcpKey, KmsOptions, Variables};
+use crate::http as exchange;
+use crate::{GcpKey, KmsOptions};
 
 /// <https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys.cryptoKeyVersions/asymmetricSign>
 const SCOPE: &str = "https://www.googleapis.com/auth/cloudkms";
@@ -34,10 +35,8 @@ struct Found {
 
 impl Api {
     pub(super) fn new(key: &GcpKey, options: &KmsOptions) -> Result<Self> {
-        let client = exchange::client(options, Tls::default())?.build().map_err(|e| {
-            Error::new(ErrorKind::Configuration, format!("using {}", key.reference))
-                .with_source(chains_core::chain(&e))
-        })?;
+        let builder = exchange::client(options, Tls::default())?;
+        let client = chains_http::build(&format!("using {}", key.reference), builder)?;
         Ok(Self { client, variables: options.variables.clone(), found: OnceCell::new() })
     }
 
@@ -75,7 +74,7 @@ impl Api {
             return Ok(answer);
         }
         let (kind, refusal) = refusal(&answer);
-        Err(answer.fault(what, kind, &refusal, &[&token]))
+        Err(answer.fault(what, kind, &refusal, "", &[&token]))
     }
 
     async fn found(&self, what: &str) -> Result<&Found> {
@@ -132,7 +131,8 @@ async fn find(variables: &Variables) -> Result<Found> {
 fn credentials(variables: &Variables) -> Result<Credentials> {
     let what = "looking for credentials of Google Cloud";
     let failed = |why: String| Error::new(ErrorKind::Configuration, what).with_source(why);
-    let Some(path) = variables.given("GOOGLE_APPLICATION_CREDENTIALS") else {
+    let given = variables.are_given().then(|| variables.get("GOOGLE_APPLICATION_CREDENTIALS"));
+    let Some(path) = given.flatten() else {
         let builder = credentials::Builder::default().with_scopes([SCOPE]);
         return builder.build().map_err(|e| failed(chains_core::chain(&e)));
     };

@@ -10,6 +10,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use aws_types::service_config::ServiceConfigKey;
 use chains_core::{Error, ErrorKind, Result};
+use chains_http::{Answer, Tls, Variables, build, certificates};
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
@@ -19,8 +20,8 @@ use super::connector::Connector;
 use super::endpoint::{Choice, endpoint};
 use super::fault;
 use super::wallet::{self, Wallet};
-use crate::http::{self, Answer};
-use crate::{DocDbOptions, Table, Variables};
+use crate::http::{EXCHANGE, settings};
+use crate::{DocDbOptions, Table};
 
 const JSON: &str = "application/x-amz-json-1.0";
 const TARGET: &str = "x-amz-target";
@@ -57,11 +58,12 @@ impl Api {
         let what = "setting up TLS for DynamoDB";
         let variables = options.variables.clone();
         let only = match variables.get("AWS_CA_BUNDLE") {
-            Some(path) => http::certificates(path.as_ref())?,
+            Some(path) => certificates(path.as_ref())?,
             None => Vec::new(),
         };
-        let usual = http::built(what, http::client(options, only)?)?;
-        let direct = http::built(what, http::client(options, Vec::new())?.no_proxy())?;
+        let settings = settings(options);
+        let usual = build(what, settings.builder(Tls { only, ..Tls::default() })?)?;
+        let direct = build(what, settings.builder(Tls::default())?.no_proxy())?;
         Ok(Self {
             table: table.clone(),
             variables,
@@ -82,7 +84,7 @@ impl Api {
         loop {
             let credentials = found.wallet.credentials().await.map_err(|e| e.context(what))?;
             let request = self.request(what, found, &credentials, operation, &body)?;
-            let answer = http::send(what, request).await?;
+            let answer = EXCHANGE.send(what, request).await?;
             if answer.status.is_success() {
                 return Ok(Replied::Done(answer));
             }

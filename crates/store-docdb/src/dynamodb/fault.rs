@@ -2,12 +2,12 @@
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>.
 
 use chains_core::{Error, ErrorKind, Secret};
+use chains_http::{Answer, Refusal};
 use serde::Deserialize;
 
 use super::api::{Found, Used};
 use super::item::too_large;
-use crate::Table;
-use crate::http::{self, Answer, Refusal};
+use crate::{Table, http};
 
 pub(super) const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
@@ -22,7 +22,7 @@ struct Failure {
 /// A namespace may precede the code, and an address follow.
 pub(super) fn refusal(answer: &Answer) -> Refusal {
     let failure: Failure = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    let header = |name| answer.header(name);
     let code = match failure.code.is_empty() {
         true => header("x-amzn-errortype").unwrap_or_default().to_owned(),
         false => failure.code,

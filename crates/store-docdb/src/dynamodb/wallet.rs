@@ -10,11 +10,12 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use chains_core::{Error, ErrorKind, Result, chain};
+use chains_http::Variables;
 use tokio::sync::Mutex;
 
 use super::api::Used;
 use super::connector::Connector;
-use crate::{Table, Variables};
+use crate::Table;
 
 /// Credentials are replaced so long before they expire, if that can be done.
 const MARGIN: Duration = Duration::from_secs(120);

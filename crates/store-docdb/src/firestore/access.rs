@@ -1,13 +1,11 @@
 //! The service's address and its tokens, as Google's tools find them.
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Variables, is_loopback, line};
 use google_cloud_auth::credentials::{self, CacheableResource, Credentials};
 use http::{Extensions, HeaderMap, HeaderValue, header};
 use reqwest::Url;
 use serde_json::Value;
-use url::Host;
-
-use crate::{Variables, http as exchange};
 
 /// <https://cloud.google.com/firestore/docs/reference/rest#oauth2_scopes>
 const SCOPE: &str = "https://www.googleapis.com/auth/datastore";
@@ -90,7 +88,7 @@ impl Access {
 /// Who is refused today may be let in tomorrow, and is then: whatever refused, it was a service and not the key.
 fn no_token(why: &str) -> Error {
     Error::new(ErrorKind::Unauthorized, "asking for a token of Google Cloud")
-        .with_source(format!("{}: {ADVICE}", exchange::line(why)))
+        .with_source(format!("{}: {ADVICE}", line(why)))
         .with_retryable(true)
 }
 
@@ -113,13 +111,7 @@ fn url(variable: &str, text: &str) -> Result<Url> {
 /// The address that a token is shown to.
 fn guarded(variable: &str, text: &str) -> Result<Url> {
     let url = url(variable, text)?;
-    let is_here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "https" || is_here {
+    if url.scheme() == "https" || is_loopback(&url) {
         return Ok(url);
     }
     let why = "over http:// a token would be shown to whoever listens: use https://, or name an emulator in \

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Answer, Refusal, Tls, Variables, build};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
@@ -12,8 +13,8 @@ use tokio::sync::Mutex;
 use super::access::Access;
 use super::value::too_large;
 use crate::document::field;
-use crate::http::{self as exchange, Answer, Refusal};
-use crate::{DocDbOptions, FirestoreCollection, Variables};
+use crate::http::{self as exchange, EXCHANGE, settings};
+use crate::{DocDbOptions, FirestoreCollection};
 
 /// What is read of a document. `Object` is not: it follows from `Signed`, and takes many times its room on the wire.
 const READ: [&str; 4] = [field::SIGNED, field::SIGNATURE, field::CERTIFICATE, field::CHAIN];
@@ -38,10 +39,10 @@ pub(super) enum Replied {
 
 impl Api {
     pub(super) fn new(collection: &FirestoreCollection, options: &DocDbOptions) -> Result<Self> {
-        let builder = exchange::client(options, Vec::new())?;
+        let builder = settings(options).builder(Tls::default())?;
         Ok(Self {
             collection: collection.clone(),
-            client: exchange::built("setting up TLS for Firestore", builder)?,
+            client: build("setting up TLS for Firestore", builder)?,
             variables: options.variables.clone(),
             access: Mutex::default(),
         })
@@ -79,7 +80,7 @@ impl Api {
         let headers = self.headers(what, access).await?;
         let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = Secret::new(token.unwrap_or_default().trim_start_matches("Bearer "));
-        let answer = exchange::send(what, request.headers(headers)).await?;
+        let answer = EXCHANGE.send(what, request.headers(headers)).await?;
         if answer.status.is_success() {
             return Ok(Replied::Done(answer));
         }

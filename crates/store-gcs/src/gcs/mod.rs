@@ -11,10 +11,11 @@ mod tokens;
 use std::path::PathBuf;
 
 use chains_core::{Error, ErrorKind, Result};
-use url::{Host, Url};
+use chains_http::{Variables, is_loopback};
+use url::Url;
 
 use crate::http::Client;
-use crate::{BucketStore, Limits, Variables};
+use crate::{BucketStore, Limits};
 
 use api::Bucket;
 use tokens::Tokens;
@@ -106,15 +107,6 @@ impl Server {
         let universe = universe.as_deref().unwrap_or("googleapis.com");
         let base = address(UNIVERSE, &format!("https://storage.{universe}"))?;
         Ok(Self { base, takes_credentials: true, holds_to_preconditions: true })
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Result, Secret, chain};
+use chains_http::Variables;
 use google_cloud_auth::credentials::{
     AccessTokenCredentials, Builder, external_account, service_account,
 };
 use serde_json::Value;
 
 use super::GcsOptions;
-use crate::Variables;
 
 /// The least of the scopes that may create objects: <https://cloud.google.com/storage/docs/oauth-scopes>.
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
@@ -132,7 +132,7 @@ fn find(variables: &Variables) -> Result<AccessTokenCredentials> {
         return builder.build_access_token_credentials().map_err(|e| failed(chain(&e)));
     }
     // The library reads the process's variables alone: where others are given, we read the file.
-    let path = variables.given(FILE).ok_or_else(|| failed(format!("{FILE} is not set")))?;
+    let path = variables.get(FILE).ok_or_else(|| failed(format!("{FILE} is not set")))?;
     let text = Secret::new(
         std::fs::read_to_string(&path).map_err(|e| failed(format!("reading {path}: {e}")))?,
     );
