@@ -10,6 +10,7 @@
 //! | tell who is beside us | [`is_loopback`], [`is_beside_us`] |
 //! | read variables of the environment | [`Variables`] |
 //! | keep a token until it expires | [`Kept`] |
+//! | call a service of AWS | `aws` (feature `aws`) |
 //!
 //! ```no_run
 //! # async fn example() -> chains_core::Result<()> {
@@ -45,6 +46,8 @@
 
 mod address;
 mod answer;
+#[cfg(feature = "aws")]
+pub mod aws;
 mod client;
 mod exchange;
 mod kept;

@@ -10,27 +10,27 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use chains_core::{Error, ErrorKind, Result, chain};
-use chains_http::Variables;
-use tokio::sync::Mutex;
 
-use super::api::Used;
-use super::connector::Connector;
-use crate::Table;
+use super::{Connector, Place, Service};
+use crate::{Fresh, Kept, Variables};
 
 /// Credentials are replaced so long before they expire, if that can be done.
 const MARGIN: Duration = Duration::from_secs(120);
-/// What expires so soon may do so on the way.
-const TRANSIT: Duration = Duration::from_secs(2);
 
 /// What the environment says about AWS.
-pub(super) async fn load(connector: &Connector, variables: &Variables, table: &Table) -> SdkConfig {
+pub(super) async fn load(
+    service: &Service,
+    place: &Place,
+    connector: &Connector,
+    variables: &Variables,
+) -> SdkConfig {
     if !variables.are_given() {
         let mut loader =
             aws_config::defaults(BehaviorVersion::latest()).http_client(connector.clone());
-        if let Some(region) = &table.region {
+        if let Some(region) = place.region.as_ref().filter(|_| place.credentials_there) {
             loader = loader.region(Region::new(region.clone()));
         }
-        if let Some(profile) = &table.profile {
+        if let Some(profile) = &place.profile {
             loader = loader.profile_name(profile);
         }
         return loader.load().await;
@@ -47,7 +47,8 @@ pub(super) async fn load(connector: &Connector, variables: &Variables, table: &T
     let mut builder = SdkConfig::builder()
         .region(get("AWS_REGION").map(Region::new))
         .credentials_provider(SharedCredentialsProvider::new(credentials));
-    builder.set_endpoint_url(get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| get("AWS_ENDPOINT_URL")));
+    let of_service = format!("AWS_ENDPOINT_URL_{}", service.id.to_ascii_uppercase());
+    builder.set_endpoint_url(variables.first(&[&of_service, "AWS_ENDPOINT_URL"]));
     builder.build()
 }
 
@@ -55,7 +56,7 @@ pub(super) async fn load(connector: &Connector, variables: &Variables, table: &T
 #[derive(Debug)]
 pub(super) struct Wallet {
     provider: SharedCredentialsProvider,
-    held: Mutex<Option<Used>>,
+    kept: Kept<Credentials>,
 }
 
 impl Wallet {
@@ -72,34 +73,23 @@ impl Wallet {
                     .with_source("no place to look in is configured")
             })?,
         };
-        Ok(Self { provider, held: Mutex::new(None) })
+        Ok(Self { provider, kept: Kept::new() })
     }
 
-    /// One fetches for all; what is good is used on where fetching fails.
-    pub(super) async fn credentials(&self) -> Result<Used> {
-        let mut held = self.held.lock().await;
-        if let Some(good) = held.as_ref().filter(|it| lives(it, MARGIN)) {
-            return Ok(Arc::clone(good));
-        }
-        match (self.provider.provide_credentials().await, held.as_ref()) {
-            (Ok(fresh), _) => Ok(Arc::clone(held.insert(Arc::new(fresh)))),
-            (Err(error), Some(old)) if lives(old, TRANSIT) => {
-                let error = not_found(error);
-                tracing::warn!(error = %error.report(), "the credentials at hand are used on");
-                Ok(Arc::clone(old))
-            }
-            (Err(error), _) => Err(not_found(error)),
-        }
+    pub(super) async fn credentials(&self) -> Result<Arc<Credentials>> {
+        let fetch = |_| async {
+            let value = self.provider.provide_credentials().await.map_err(not_found)?;
+            let left = |expiry: SystemTime| expiry.duration_since(SystemTime::now());
+            let lifetime = value.expiry().map(|expiry| left(expiry).unwrap_or_default());
+            Ok(Fresh { value, lifetime, margin: MARGIN })
+        };
+        self.kept.get(fetch).await
     }
 
     /// Forgets credentials that were refused.
-    pub(super) async fn forget(&self, refused: &Used) {
-        self.held.lock().await.take_if(|held| Arc::ptr_eq(held, refused));
+    pub(super) fn forget(&self, refused: &Arc<Credentials>) {
+        self.kept.forget(refused);
     }
-}
-
-fn lives(credentials: &Credentials, longer: Duration) -> bool {
-    credentials.expiry().is_none_or(|expiry| expiry > SystemTime::now() + longer)
 }
 
 fn not_found(error: CredentialsError) -> Error {
