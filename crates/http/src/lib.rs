@@ -11,6 +11,7 @@
 //! | read variables of the environment | [`Variables`] |
 //! | keep a token until it expires | [`Kept`] |
 //! | call a service of AWS | `aws` (feature `aws`) |
+//! | have a token of Google Cloud | `google` (feature `google`) |
 //!
 //! ```no_run
 //! # async fn example() -> chains_core::Result<()> {
@@ -50,6 +51,8 @@ mod answer;
 pub mod aws;
 mod client;
 mod exchange;
+#[cfg(feature = "google")]
+pub mod google;
 mod kept;
 mod near;
 mod throttle;

@@ -3,6 +3,7 @@
 //! [API]: https://cloud.google.com/container-analysis/docs/reference/rest
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::google::{Tokens, Want};
 use chains_http::{Address, Answer, Client, Exchange, Settings};
 use reqwest::RequestBuilder;
 use serde::Deserialize;
@@ -13,11 +14,14 @@ use crate::GrafeasOptions;
 use crate::domain::is_of;
 use crate::layout::{Found, Kind, Note, Occurrence};
 use crate::refusal::{Advice, Refusal};
-use crate::tokens::Tokens;
 
 /// Answers are as long as a page of large occurrences at the most.
 const EXCHANGE: Exchange = Exchange::up_to(64 * 1024 * 1024);
 const GOOGLE: &str = "googleapis.com";
+/// The one scope of Container Analysis: <https://cloud.google.com/container-analysis/docs/reference/rest>.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+const ADVICE: &str = "give the pod's service account access by workload identity, or name a file of credentials in \
+                      GOOGLE_APPLICATION_CREDENTIALS";
 /// Another domain of the same services, as Google's libraries read it.
 const UNIVERSE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 /// How many occurrences are asked for at once: each may hold a large statement twice.
@@ -48,8 +52,11 @@ impl Api {
         let of_google = || Secret::new(format!("https://containeranalysis.{domain}"));
         let what = "reading the address of Grafeas (`storage.grafeas.endpoint`)";
         let address = Address::parse(what, &options.endpoint.clone().unwrap_or_else(of_google))?;
-        let tokens = is_of(&address, &domain)?.then(|| Tokens::new(options));
         let limits = &options.limits;
+        let limit = limits.request_timeout;
+        // Who is refused today may be let in tomorrow, and is then: whatever refused, it was a service and not the key.
+        let want = Want { scope: SCOPE, advice: ADVICE, limit, may_be_final: false };
+        let tokens = is_of(&address, &domain)?.then(|| Tokens::new(&options.variables, want));
         let settings = Settings {
             ca_files: &options.ca_files,
             connect_timeout: limits.connect_timeout,

@@ -13,7 +13,6 @@
 //! | room | what |
 //! |---|---|
 //! | `domain` | whose server it is |
-//! | `tokens` | tokens of Google Cloud |
 //! | `api` | the calls: notes and occurrences |
 //! | `refusal` | what their failures mean |
 //! | `layout`, `statement` | what is written of a record |
@@ -43,7 +42,6 @@ mod options;
 mod refusal;
 mod statement;
 mod store;
-mod tokens;
 
 pub use chains_http::Variables;
 pub use options::{GrafeasOptions, Limits};

@@ -1,7 +1,7 @@
 //! What the server refuses for: Google's errors, and those of the gateway of a Grafeas server.
 
 use chains_core::{Error, ErrorKind, Secret};
-use chains_http::Answer;
+use chains_http::{Answer, google};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
@@ -12,21 +12,11 @@ pub(crate) struct Refusal<'a> {
     told: chains_http::Refusal,
 }
 
-/// `{"error": {"status", "message"}}` of Google, `{"code", "message"}` of gateways.
+/// What gateways answer.
 #[derive(Deserialize, Default)]
 struct Failure {
     #[serde(default)]
-    error: Option<Told>,
-    #[serde(default)]
     code: Option<usize>,
-    #[serde(default)]
-    message: String,
-}
-
-#[derive(Deserialize, Default)]
-struct Told {
-    #[serde(default)]
-    status: String,
     #[serde(default)]
     message: String,
 }
@@ -54,16 +44,9 @@ const CODES: [&str; 17] = [
 
 impl<'a> Refusal<'a> {
     pub(crate) fn of(answer: &'a Answer) -> Self {
-        let failure: Failure = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let (code, message) = match failure.error {
-            Some(told) => (told.status, told.message),
-            None => {
-                let code =
-                    failure.code.and_then(|code| CODES.get(code)).copied().unwrap_or_default();
-                (code.to_owned(), failure.message)
-            }
-        };
-        Self { answer, told: chains_http::Refusal { code, message } }
+        let told = google::refusal(answer);
+        let told = if told == chains_http::Refusal::default() { of_gateway(answer) } else { told };
+        Self { answer, told }
     }
 
     pub(crate) fn already_exists(&self) -> bool {
@@ -80,15 +63,9 @@ impl<'a> Refusal<'a> {
             return ErrorKind::TooLarge;
         }
         match self.told.code.as_str() {
-            "UNAUTHENTICATED" | "PERMISSION_DENIED" => ErrorKind::Unauthorized,
-            "NOT_FOUND" | "UNIMPLEMENTED" => ErrorKind::NotFound,
-            "ABORTED" | "ALREADY_EXISTS" => ErrorKind::Conflict,
-            "RESOURCE_EXHAUSTED" => ErrorKind::Throttled,
-            "DEADLINE_EXCEEDED" | "CANCELLED" => ErrorKind::Timeout,
-            "UNAVAILABLE" | "INTERNAL" | "UNKNOWN" => ErrorKind::Unavailable,
-            "FAILED_PRECONDITION" => ErrorKind::Configuration,
-            "INVALID_ARGUMENT" | "OUT_OF_RANGE" => ErrorKind::InvalidInput,
-            _ => kind(self.answer.status),
+            "UNIMPLEMENTED" => ErrorKind::NotFound,
+            "OUT_OF_RANGE" => ErrorKind::InvalidInput,
+            code => google::kind(code).unwrap_or_else(|| kind(self.answer.status)),
         }
     }
 
@@ -97,6 +74,12 @@ impl<'a> Refusal<'a> {
         let kind = self.kind();
         self.answer.fault(what, kind, &self.told, &advice.of(kind, &self.told.code), secrets)
     }
+}
+
+fn of_gateway(answer: &Answer) -> chains_http::Refusal {
+    let Failure { code, message } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let code = code.and_then(|code| CODES.get(code)).copied().unwrap_or_default();
+    chains_http::Refusal { code: code.to_owned(), message }
 }
 
 /// What a status says, where no code says more.
