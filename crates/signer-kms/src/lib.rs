@@ -43,18 +43,16 @@ mod azure;
 mod gcp;
 mod hash;
 mod http;
-mod kept;
 mod keys;
 mod options;
 mod provider;
 mod reference;
 mod signer;
-mod variables;
 #[cfg(feature = "vault")]
 mod vault;
 
+pub use chains_http::Variables;
 pub use options::{KmsOptions, Limits, RsaPadding, Spire, VaultOptions};
 pub use provider::{Key, Made, Provider};
 pub use reference::{AwsKey, AzureKey, GcpKey, Reference, VaultKey};
 pub use signer::KmsSigner;
-pub use variables::Variables;

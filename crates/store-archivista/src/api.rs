@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 use chains_core::{Error, ErrorKind, Result};
-use reqwest::StatusCode;
+use chains_http::{Address, Answer, Client, Exchange, Settings};
+use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::address::Address;
-use crate::http::{Answer, Client};
+use crate::refusal::{fault, has};
 use crate::{ArchivistaOptions, envelope};
 
+/// Answers are as long as an envelope of 16 MiB of statement at the most.
+const EXCHANGE: Exchange = Exchange::up_to(32 * 1024 * 1024);
 /// How many gitoids are asked for at once.
 const PAGE: usize = 100;
 /// How many gitoids of one subject are read at most: a server that pages without end is not followed.
@@ -90,8 +92,16 @@ struct PageInfo {
 
 impl Api {
     pub(crate) fn new(options: &ArchivistaOptions) -> Result<Self> {
-        let address = Address::parse(&options.url)?;
-        Ok(Self { address, client: Client::new(&options.limits, &options.ca_files)? })
+        let what = "reading the address of Archivista (`storage.archivista.url`)";
+        let address = Address::parse(what, &options.url)?;
+        let limits = &options.limits;
+        let settings = Settings {
+            ca_files: &options.ca_files,
+            connect_timeout: limits.connect_timeout,
+            request_timeout: limits.request_timeout,
+            most_idle: limits.concurrency,
+        };
+        Ok(Self { address, client: Client::new(&settings, limits.concurrency, EXCHANGE)? })
     }
 
     /// Where the server is, without user and password.
@@ -112,13 +122,13 @@ impl Api {
         if answer.status == StatusCode::OK {
             return gitoid(what, &answer).map(Uploaded::Now);
         }
-        let error = answer.fault(what, self.address.login());
+        let error = fault(&answer, what, &self.address);
         if answer.status != StatusCode::INTERNAL_SERVER_ERROR
             && answer.status != StatusCode::CONFLICT
         {
             return Err(error);
         }
-        Ok(Uploaded::Refused { error, is_known: answer.has("constraint") })
+        Ok(Uploaded::Refused { error, is_known: has(&answer, "constraint") })
     }
 
     /// The envelope; `None` where the server gives out none of this gitoid: it tells no reason apart.
@@ -138,7 +148,7 @@ impl Api {
                 Err(Error::new(ErrorKind::Conflict, what).with_source(why))
             }
             StatusCode::INTERNAL_SERVER_ERROR | StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(answer.fault(what, self.address.login())),
+            _ => Err(fault(&answer, what, &self.address)),
         }
     }
 
@@ -192,12 +202,12 @@ impl Api {
         let found: Option<Found> = serde_json::from_slice(&answer.body).ok();
         match found.and_then(|found| found.data) {
             Some(data) => Ok(Some(data.dsses)),
-            None => Err(answer.fault(&format!("{what}: searching"), self.address.login())),
+            None => Err(fault(&answer, &format!("{what}: searching"), &self.address)),
         }
     }
 
-    async fn send(&self, what: &str, request: reqwest::RequestBuilder) -> Result<Answer> {
-        self.client.send(what, request, self.address.login()).await
+    async fn send(&self, what: &str, request: RequestBuilder) -> Result<Answer> {
+        self.client.send(what, self.address.authenticated(request)).await
     }
 }
 

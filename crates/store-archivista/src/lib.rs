@@ -8,10 +8,9 @@
 //!
 //! | room | what |
 //! |---|---|
-//! | `address` | the server's address, its user and password apart |
 //! | `envelope` | envelopes as Archivista takes them, and their gitoid |
-//! | `http` | one exchange, and what a failure means |
 //! | `api` | the three calls |
+//! | `refusal` | what their failures mean |
 //! | `store` | what they make together |
 //!
 //! # Guarantees
@@ -28,11 +27,10 @@
 //!
 //! [go-witness]: https://github.com/in-toto/go-witness
 
-mod address;
 mod api;
 mod envelope;
-mod http;
 mod options;
+mod refusal;
 mod store;
 
 pub use options::{ArchivistaOptions, Limits};

@@ -65,6 +65,21 @@ impl Document {
         })
     }
 
+    /// The fields besides the name in the order of the reference's structure. Texts are written by `text`, and what each
+    /// database has in a way of its own is given.
+    pub(crate) fn fields<T>(
+        &self,
+        signed: T,
+        object: T,
+        text: impl Fn(&str) -> T,
+    ) -> impl Iterator<Item = (&'static str, T)> {
+        let signature = self.signature.as_deref().map(|it| (field::SIGNATURE, text(it)));
+        let certificate = (field::CERTIFICATE, text(&self.certificate));
+        let chain = (field::CHAIN, text(&self.chain));
+        let others = [certificate, chain, (field::OBJECT, object)];
+        [(field::SIGNED, signed)].into_iter().chain(signature).chain(others)
+    }
+
     /// Whether this very document was found. `Object` follows from `Signed` and is not compared.
     pub(crate) fn is(&self, found: &Found) -> bool {
         self.signed == found.signed
@@ -74,7 +89,52 @@ impl Document {
     }
 }
 
+/// How a service's JSON says of which type a value is: `{"S": "a text"}`.
+#[cfg(any(feature = "dynamodb", feature = "firestore"))]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Types {
+    pub(crate) null: &'static str,
+    pub(crate) text: &'static str,
+    /// As a text in base64.
+    pub(crate) bytes: &'static str,
+}
+
 impl Found {
+    /// What was read: the payload, and texts by the names of their fields; `None` is what is not of its type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] naming the field that is missing or of another type.
+    pub(crate) fn read(
+        what: &str,
+        signed: Option<Vec<u8>>,
+        text: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        let text = |name| text(name).ok_or_else(|| unreadable(what, name));
+        Ok(Self {
+            signed: signed.ok_or_else(|| unreadable(what, field::SIGNED))?.into(),
+            signature: text(field::SIGNATURE)?,
+            certificate: text(field::CERTIFICATE)?,
+            chain: text(field::CHAIN)?,
+        })
+    }
+
+    /// What was read as JSON that says of which types values are.
+    ///
+    /// # Errors
+    /// As of [`Found::read`].
+    #[cfg(any(feature = "dynamodb", feature = "firestore"))]
+    pub(crate) fn read_json(what: &str, fields: Option<&Value>, types: Types) -> Result<Self> {
+        let get = |name: &str| fields.and_then(|fields| fields.get(name));
+        let typed = |it: &Value, name| it.get(name).and_then(Value::as_str).map(str::to_owned);
+        let signed = get(field::SIGNED).and_then(|it| typed(it, types.bytes));
+        let signed = signed.and_then(|text| STANDARD.decode(text).ok());
+        Self::read(what, signed, |name| match get(name) {
+            None => Some(String::new()),
+            Some(it) if it.get(types.null).is_some() => Some(String::new()),
+            Some(it) => typed(it, types.text),
+        })
+    }
+
     /// # Errors
     /// [`ErrorKind::InvalidInput`] where the signature is not base64.
     pub(crate) fn into_stored(self, location: String) -> Result<Stored> {
@@ -114,7 +174,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 }
 
 /// A field that is there and is not what it must be.
-pub(crate) fn unreadable(what: &str, field: &str) -> Error {
+fn unreadable(what: &str, field: &str) -> Error {
     let why = format!("the field {field} of the document is not what Chains writes");
     Error::new(ErrorKind::InvalidInput, what).with_source(why)
 }
@@ -125,10 +185,22 @@ pub(crate) fn float(number: &serde_json::Number) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use chains_testkit::fixture;
 
     use super::*;
+
+    /// A document with this payload, of which one text is empty.
+    pub(crate) fn document(json: &'static str) -> Document {
+        Document {
+            name: "taskrun-1".to_owned(),
+            signed: Bytes::from_static(json.as_bytes()),
+            signature: Some("c2ln".to_owned()),
+            certificate: String::new(),
+            chain: "PEM".to_owned(),
+            object: serde_json::from_str(json).unwrap(),
+        }
+    }
 
     #[test]
     fn a_record_becomes_the_fields_of_the_reference() {

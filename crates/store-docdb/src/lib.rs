@@ -44,9 +44,8 @@ mod mongo;
 mod options;
 mod provider;
 mod store;
-mod variables;
 
+pub use chains_http::Variables;
 pub use collection::{Collection, FirestoreCollection, MongoCollection, Table};
 pub use options::{DocDbOptions, Limits, MongoServer};
 pub use store::DocDbStore;
-pub use variables::Variables;

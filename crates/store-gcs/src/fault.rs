@@ -3,12 +3,8 @@
 use std::fmt;
 
 use chains_core::{Error, ErrorKind};
+use chains_http::{Answer, line};
 use reqwest::StatusCode;
-
-use crate::http::Answer;
-
-/// How much of an answer is told, in characters.
-const MAX_TOLD: usize = 400;
 
 /// An answer that is not success.
 #[derive(Debug, Clone)]
@@ -26,7 +22,7 @@ pub(crate) struct Refused {
 impl Refused {
     /// Reads an answer: XML as S3 and Azure write it, JSON as Google does.
     pub(crate) fn of(answer: &Answer) -> Self {
-        let header = |name: &str| answer.headers.get(name)?.to_str().ok().map(told);
+        let header = |name: &str| answer.header(name).map(told);
         let text = String::from_utf8_lossy(&answer.body);
         let (code, message) = json(&answer.body).unwrap_or_else(|| {
             (
@@ -55,21 +51,15 @@ impl Refused {
             }
             _ => {}
         }
-        match self.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized,
-            StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
+        chains_http::kind(self.status).unwrap_or_else(|| match self.status {
             StatusCode::CONFLICT => ErrorKind::Conflict,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ErrorKind::Timeout,
-            StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
-            StatusCode::TOO_MANY_REQUESTS => ErrorKind::Throttled,
             // Nobody asked on condition.
             StatusCode::NOT_MODIFIED => ErrorKind::Protocol,
-            status if status.is_server_error() => ErrorKind::Unavailable,
             status if status.is_client_error() || status.is_redirection() => {
                 ErrorKind::Configuration
             }
             _ => ErrorKind::Protocol,
-        }
+        })
     }
 
     /// The error, with what to do about it.
@@ -117,8 +107,7 @@ fn element(xml: &str, name: &str) -> Option<String> {
 
 /// One line, and not without end.
 pub(crate) fn told(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.trim_end_matches('.').chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
+    line(text.trim_end().trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -181,6 +170,6 @@ mod tests {
             headers: Default::default(),
             body: long.into(),
         });
-        assert_eq!(refused.code.len(), MAX_TOLD);
+        assert_eq!(refused.code.len(), chains_http::MAX_TOLD);
     }
 }

@@ -42,6 +42,7 @@ mod options;
 mod read;
 mod store;
 
+pub use chains_http::Variables;
 #[cfg(feature = "azblob")]
 pub use foreign::AzblobOptions;
 #[cfg(feature = "s3")]
@@ -49,5 +50,5 @@ pub use foreign::S3Options;
 #[cfg(feature = "gcs")]
 pub use gcs::GcsOptions;
 pub use layout::MAX_OBJECT;
-pub use options::{Limits, Variables};
+pub use options::Limits;
 pub use store::BucketStore;

@@ -3,19 +3,25 @@
 //! [API]: https://cloud.google.com/container-analysis/docs/reference/rest
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::google::{Tokens, Want};
+use chains_http::{Address, Answer, Client, Exchange, Settings};
 use reqwest::RequestBuilder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::GrafeasOptions;
-use crate::address::Address;
-use crate::http::{Answer, Client, Credential};
+use crate::domain::is_of;
 use crate::layout::{Found, Kind, Note, Occurrence};
 use crate::refusal::{Advice, Refusal};
-use crate::tokens::Tokens;
 
+/// Answers are as long as a page of large occurrences at the most.
+const EXCHANGE: Exchange = Exchange::up_to(64 * 1024 * 1024);
 const GOOGLE: &str = "googleapis.com";
+/// The one scope of Container Analysis: <https://cloud.google.com/container-analysis/docs/reference/rest>.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+const ADVICE: &str = "give the pod's service account access by workload identity, or name a file of credentials in \
+                      GOOGLE_APPLICATION_CREDENTIALS";
 /// Another domain of the same services, as Google's libraries read it.
 const UNIVERSE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 /// How many occurrences are asked for at once: each may hold a large statement twice.
@@ -43,12 +49,21 @@ struct Page {
 impl Api {
     pub(crate) fn new(options: &GrafeasOptions) -> Result<Self> {
         let domain = options.variables.get(UNIVERSE).unwrap_or_else(|| GOOGLE.to_owned());
-        let address = match &options.endpoint {
-            Some(endpoint) => Address::parse(endpoint)?,
-            None => Address::parse(&Secret::new(format!("https://containeranalysis.{domain}")))?,
+        let of_google = || Secret::new(format!("https://containeranalysis.{domain}"));
+        let what = "reading the address of Grafeas (`storage.grafeas.endpoint`)";
+        let address = Address::parse(what, &options.endpoint.clone().unwrap_or_else(of_google))?;
+        let limits = &options.limits;
+        let limit = limits.request_timeout;
+        // Who is refused today may be let in tomorrow, and is then: whatever refused, it was a service and not the key.
+        let want = Want { scope: SCOPE, advice: ADVICE, limit, may_be_final: false };
+        let tokens = is_of(&address, &domain)?.then(|| Tokens::new(&options.variables, want));
+        let settings = Settings {
+            ca_files: &options.ca_files,
+            connect_timeout: limits.connect_timeout,
+            request_timeout: limits.request_timeout,
+            most_idle: limits.concurrency,
         };
-        let tokens = address.is_of(&domain)?.then(|| Tokens::new(options));
-        let client = Client::new(&options.limits, &options.ca_files)?;
+        let client = Client::new(&settings, limits.concurrency, EXCHANGE)?;
         Ok(Self { project: options.project.clone(), address, client, tokens })
     }
 
@@ -70,7 +85,7 @@ impl Api {
         let what = format!("{what}: making the note {}", note.id);
         let mut url = self.url(["projects", &self.project, "notes"]);
         url.query_pairs_mut().append_pair("noteId", &note.id);
-        let (answer, credential) =
+        let (answer, token) =
             self.send(&what, self.client.post(url).body(note.body.to_string())).await?;
         if answer.status.is_success() {
             return Ok(());
@@ -80,7 +95,7 @@ impl Api {
         if refusal.already_exists() || (refusal.denied() && self.is_there(&what, note).await) {
             return Ok(());
         }
-        Err(self.fault(&what, &refusal, &credential))
+        Err(self.fault(&what, &refusal, token.as_ref()))
     }
 
     async fn is_there(&self, what: &str, note: &Note) -> bool {
@@ -96,12 +111,12 @@ impl Api {
     pub(crate) async fn create(&self, what: &str, occurrence: &Occurrence) -> Result<String> {
         let url = self.url(["projects", &self.project, "occurrences"]);
         let body = occurrence.body().to_string();
-        let (answer, credential) = self.send(what, self.client.post(url).body(body)).await?;
+        let (answer, token) = self.send(what, self.client.post(url).body(body)).await?;
         if answer.status.is_success() {
             let made: Found = json(what, &answer)?;
             return Ok(made.name);
         }
-        Err(self.fault(what, &Refusal::of(&answer), &credential))
+        Err(self.fault(what, &Refusal::of(&answer), token.as_ref()))
     }
 
     /// Shows every occurrence of this kind about this artifact, page by page, until `see` says that it is the one.
@@ -144,23 +159,24 @@ impl Api {
         if !token.is_empty() {
             url.query_pairs_mut().append_pair("pageToken", token);
         }
-        let (answer, credential) = self.send(what, self.client.get(url)).await?;
+        let (answer, shown) = self.send(what, self.client.get(url)).await?;
         if !answer.status.is_success() {
-            return Err(self.fault(what, &Refusal::of(&answer), &credential));
+            return Err(self.fault(what, &Refusal::of(&answer), shown.as_ref()));
         }
         json(what, &answer)
     }
 
-    async fn send(&self, what: &str, request: RequestBuilder) -> Result<(Answer, Credential<'_>)> {
-        let credential = match (&self.tokens, self.address.login()) {
-            (Some(tokens), _) => {
-                Credential::Token(tokens.token().await.map_err(|e| e.context(what))?)
-            }
-            (None, Some(login)) => Credential::Login(login),
-            (None, None) => Credential::None,
+    /// Sends it with what lets us in, which is a token or what the address has.
+    async fn send(&self, what: &str, request: RequestBuilder) -> Result<(Answer, Option<Secret>)> {
+        let token = match &self.tokens {
+            Some(tokens) => Some(tokens.token().await.map_err(|e| e.context(what))?),
+            None => None,
         };
-        let answer = self.client.send(what, request, &credential).await?;
-        Ok((answer, credential))
+        let request = match &token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => self.address.authenticated(request),
+        };
+        Ok((self.client.send(what, request).await?, token))
     }
 
     fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
@@ -168,9 +184,10 @@ impl Api {
         self.address.of(&segments)
     }
 
-    fn fault(&self, what: &str, refusal: &Refusal, credential: &Credential<'_>) -> Error {
+    fn fault(&self, what: &str, refusal: &Refusal<'_>, token: Option<&Secret>) -> Error {
         let advice = Advice { project: &self.project, is_google: self.tokens.is_some() };
-        refusal.error(what, credential.secret(), &advice)
+        let secrets: Vec<_> = token.into_iter().chain(self.address.secrets()).collect();
+        refusal.error(what, &secrets, &advice)
     }
 }
 

@@ -12,10 +12,9 @@
 //!
 //! | room | what |
 //! |---|---|
-//! | `address` | the server's address, its user and password apart |
-//! | `tokens` | tokens of Google Cloud |
-//! | `http`, `refusal` | one exchange, and what a failure means |
+//! | `domain` | whose server it is |
 //! | `api` | the calls: notes and occurrences |
+//! | `refusal` | what their failures mean |
 //! | `layout`, `statement` | what is written of a record |
 //! | `store` | what they make together |
 //!
@@ -36,17 +35,14 @@
 //!
 //! [Grafeas]: https://grafeas.io
 
-mod address;
 mod api;
-mod http;
+mod domain;
 mod layout;
 mod options;
 mod refusal;
 mod statement;
 mod store;
-mod tokens;
-mod variables;
 
+pub use chains_http::Variables;
 pub use options::{GrafeasOptions, Limits};
 pub use store::GrafeasStore;
-pub use variables::Variables;

@@ -1,37 +1,22 @@
 //! What the server refuses for: Google's errors, and those of the gateway of a Grafeas server.
 
 use chains_core::{Error, ErrorKind, Secret};
+use chains_http::{Answer, google};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use crate::http::Answer;
-
-/// How much of an error is told, in characters.
-const MAX_TOLD: usize = 400;
-
 /// A refusal, read: its [code](https://grpc.io/docs/guides/status-codes/) and words.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    status: StatusCode,
-    code: String,
-    message: String,
+pub(crate) struct Refusal<'a> {
+    answer: &'a Answer,
+    told: chains_http::Refusal,
 }
 
-/// `{"error": {"status", "message"}}` of Google, `{"code", "message"}` of gateways.
+/// What gateways answer.
 #[derive(Deserialize, Default)]
 struct Failure {
     #[serde(default)]
-    error: Option<Told>,
-    #[serde(default)]
     code: Option<usize>,
-    #[serde(default)]
-    message: String,
-}
-
-#[derive(Deserialize, Default)]
-struct Told {
-    #[serde(default)]
-    status: String,
     #[serde(default)]
     message: String,
 }
@@ -57,96 +42,55 @@ const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-impl Refusal {
-    pub(crate) fn of(answer: &Answer) -> Self {
-        let failure: Failure = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let (code, message) = match failure.error {
-            Some(told) => (told.status, told.message),
-            None => {
-                let code =
-                    failure.code.and_then(|code| CODES.get(code)).copied().unwrap_or_default();
-                (code.to_owned(), failure.message)
-            }
-        };
-        Self { status: answer.status, code, message }
+impl<'a> Refusal<'a> {
+    pub(crate) fn of(answer: &'a Answer) -> Self {
+        let told = google::refusal(answer);
+        let told = if told == chains_http::Refusal::default() { of_gateway(answer) } else { told };
+        Self { answer, told }
     }
 
     pub(crate) fn already_exists(&self) -> bool {
-        self.code == "ALREADY_EXISTS"
+        self.told.code == "ALREADY_EXISTS"
     }
 
     pub(crate) fn denied(&self) -> bool {
-        self.code == "PERMISSION_DENIED"
+        self.told.code == "PERMISSION_DENIED"
     }
 
     fn kind(&self) -> ErrorKind {
         // A server over gRPC says so as if it had no room at the moment.
-        if self.message.contains("larger than max") {
+        if self.told.message.contains("larger than max") {
             return ErrorKind::TooLarge;
         }
-        match self.code.as_str() {
-            "UNAUTHENTICATED" | "PERMISSION_DENIED" => ErrorKind::Unauthorized,
-            "NOT_FOUND" | "UNIMPLEMENTED" => ErrorKind::NotFound,
-            "ABORTED" | "ALREADY_EXISTS" => ErrorKind::Conflict,
-            "RESOURCE_EXHAUSTED" => ErrorKind::Throttled,
-            "DEADLINE_EXCEEDED" | "CANCELLED" => ErrorKind::Timeout,
-            "UNAVAILABLE" | "INTERNAL" | "UNKNOWN" => ErrorKind::Unavailable,
-            "FAILED_PRECONDITION" => ErrorKind::Configuration,
-            "INVALID_ARGUMENT" | "OUT_OF_RANGE" => ErrorKind::InvalidInput,
-            _ => kind(self.status),
+        match self.told.code.as_str() {
+            "UNIMPLEMENTED" => ErrorKind::NotFound,
+            "OUT_OF_RANGE" => ErrorKind::InvalidInput,
+            code => google::kind(code).unwrap_or_else(|| kind(self.answer.status)),
         }
     }
 
-    /// The error; `rights` says what to do where it is about rights, `server` whose they are not.
-    pub(crate) fn error(&self, what: &str, secret: Option<&Secret>, advice: &Advice<'_>) -> Error {
+    /// The error, with what to do about it and without secrets: a server may well repeat what it was sent.
+    pub(crate) fn error(&self, what: &str, secrets: &[&Secret], advice: &Advice<'_>) -> Error {
         let kind = self.kind();
-        let mut why = format!("it answered {}", self.status);
-        for more in [self.told(secret), advice.of(kind, &self.code)] {
-            if !more.is_empty() {
-                why.push_str(": ");
-                why.push_str(&more);
-            }
-        }
-        Error::new(kind, what).with_source(why)
-    }
-
-    /// Code and words in one line, without the secret: a server may well repeat what it was sent.
-    fn told(&self, secret: Option<&Secret>) -> String {
-        let text = match (self.code.is_empty(), self.message.is_empty()) {
-            (true, _) => self.message.clone(),
-            (_, true) => self.code.clone(),
-            _ => format!("{} ({})", self.code, self.message),
-        };
-        let text = match secret {
-            Some(secret) if !secret.is_empty() => text.replace(secret.expose(), "[redacted]"),
-            _ => text,
-        };
-        line(&text)
+        self.answer.fault(what, kind, &self.told, &advice.of(kind, &self.told.code), secrets)
     }
 }
 
-/// What others wrote, in one line that is not too long.
-pub(crate) fn line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
+fn of_gateway(answer: &Answer) -> chains_http::Refusal {
+    let Failure { code, message } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let code = code.and_then(|code| CODES.get(code)).copied().unwrap_or_default();
+    chains_http::Refusal { code: code.to_owned(), message }
 }
 
 /// What a status says, where no code says more.
 fn kind(status: StatusCode) -> ErrorKind {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized,
-        StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED => {
-            ErrorKind::NotFound
-        }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ErrorKind::Timeout,
+    chains_http::kind(status).unwrap_or_else(|| match status {
+        StatusCode::METHOD_NOT_ALLOWED => ErrorKind::NotFound,
         StatusCode::CONFLICT => ErrorKind::Conflict,
-        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::TooLarge,
-        StatusCode::TOO_MANY_REQUESTS => ErrorKind::Throttled,
-        status if status.is_server_error() => ErrorKind::Unavailable,
         status if status.is_redirection() => ErrorKind::Configuration,
         status if status.is_client_error() => ErrorKind::InvalidInput,
         _ => ErrorKind::Protocol,
-    }
+    })
 }
 
 /// What to do about a refusal depends on whose server it is.
@@ -186,10 +130,12 @@ mod tests {
 
     fn check(status: u16, body: &str, kind: ErrorKind, part: &str) {
         let status = StatusCode::from_u16(status).unwrap();
-        let refusal = Refusal::of(&Answer { status, body: body.to_owned().into() });
+        let body = body.to_owned().into();
+        let answer = Answer { status, headers: Default::default(), body };
+        let refusal = Refusal::of(&answer);
         for is_google in [true, false] {
             let secret = Secret::new("hunter2");
-            let error = refusal.error("x", Some(&secret), &Advice { project: "p", is_google });
+            let error = refusal.error("x", &[&secret], &Advice { project: "p", is_google });
             let report = error.report();
             assert_eq!(error.kind(), kind, "{report}");
             assert!(!report.contains("hunter2"), "{report}");

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chains_core::{Error, ErrorKind, Result, chain};
-use reqwest::header::HeaderMap;
-use reqwest::{Certificate, Client, RequestBuilder, StatusCode, Url};
+use chains_core::{Error, ErrorKind, Result};
+use chains_http::{Answer, Exchange, Settings, Tls, build};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, RequestBuilder, Url};
 
 use crate::fault::quoted;
-
-const USER_AGENT: &str = concat!("chains/", env!("CARGO_PKG_VERSION"));
 
 /// How services are spoken to. Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,30 +36,16 @@ impl Default for HttpOptions {
 #[derive(Debug, Clone)]
 pub(crate) struct Http(Client);
 
-/// What came back.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
 impl Http {
     pub(crate) fn new(options: &HttpOptions) -> Result<Self> {
-        let client = Client::builder()
-            .user_agent(USER_AGENT)
-            // What is posted must not turn into something that is got.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.request_timeout)
-            .tls_backend_rustls()
-            .tls_certs_merge(authorities(&options.ca_files)?)
-            .build()
-            .map_err(|e| {
-                let what = "setting up TLS for the transparency log";
-                Error::new(ErrorKind::Configuration, what).with_source(chain(&e))
-            })?;
-        Ok(Self(client))
+        let settings = Settings {
+            ca_files: &options.ca_files,
+            connect_timeout: options.connect_timeout,
+            request_timeout: options.request_timeout,
+            most_idle: usize::MAX,
+        };
+        let builder = settings.builder(Tls::default())?;
+        build("setting up TLS for the transparency log", builder).map(Self)
     }
 
     pub(crate) fn get(&self, url: Url) -> RequestBuilder {
@@ -73,89 +58,51 @@ impl Http {
         content_type: &'static str,
         body: Vec<u8>,
     ) -> RequestBuilder {
-        self.0.post(url).header(reqwest::header::CONTENT_TYPE, content_type).body(body)
+        self.0.post(url).header(CONTENT_TYPE, content_type).body(body)
     }
-}
-
-fn authorities(files: &[PathBuf]) -> Result<Vec<Certificate>> {
-    let mut all = Vec::new();
-    for path in files {
-        let failed = |why: String| {
-            let what = format!("reading certificate authorities from {}", path.display());
-            Error::new(ErrorKind::Configuration, what).with_source(why)
-        };
-        let pem = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
-        let found = Certificate::from_pem_bundle(&pem).map_err(|e| failed(chain(&e)))?;
-        if found.is_empty() {
-            return Err(failed("it holds no certificate".to_owned()));
-        }
-        all.extend(found);
-    }
-    Ok(all)
 }
 
 /// Sends a request and reads the answer, as long as it is not longer than `limit` bytes.
 pub(crate) async fn send(what: &str, request: RequestBuilder, limit: usize) -> Result<Answer> {
-    let mut response = request.send().await.map_err(|e| unanswered(what, e))?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| unanswered(what, e))? {
-        if body.len() + chunk.len() > limit {
-            let why = format!("the answer has more than {limit} bytes");
-            return Err(Error::new(ErrorKind::Protocol, what).with_source(why));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer { status, headers, body })
+    // `Verification` is what does not stand up to a proof: of a log that nobody trusts there is none yet.
+    let exchange = Exchange { untrusted: ErrorKind::Unavailable, ..Exchange::up_to(limit) };
+    exchange.send(what, request).await
 }
 
-/// A request that got no answer.
-fn unanswered(what: &str, error: reqwest::Error) -> Error {
-    let kind = match &error {
-        e if e.is_timeout() => ErrorKind::Timeout,
-        e if e.is_builder() => ErrorKind::Configuration,
-        _ => ErrorKind::Unavailable,
+/// The error of an answer that is none of those that the caller knows what to do with.
+///
+/// What is likely to pass may be tried again; what was refused will be refused again.
+pub(crate) fn refused(what: &str, answer: &Answer) -> Error {
+    let kind = match answer.status.as_u16() {
+        401 | 403 | 407 => ErrorKind::Unauthorized,
+        404 => ErrorKind::NotFound,
+        408 => ErrorKind::Timeout,
+        413 => ErrorKind::TooLarge,
+        425 | 429 => ErrorKind::Throttled,
+        // A log that is frozen for good, and one that will never know how.
+        405 | 501 => ErrorKind::Unsupported,
+        500..=599 => ErrorKind::Unavailable,
+        400..=499 => ErrorKind::InvalidInput,
+        _ => ErrorKind::Protocol,
     };
-    // Addresses may carry passwords.
-    Error::new(kind, what).with_source(chain(&error.without_url()))
+    let why = match message(answer) {
+        Some(message) => format!("it answered {}: {}", answer.status, quoted(&message)),
+        None => format!("it answered {}", answer.status),
+    };
+    Error::new(kind, what).with_source(why)
 }
 
-impl Answer {
-    /// The error of an answer that is none of those that the caller knows what to do with.
-    ///
-    /// What is likely to pass may be tried again; what was refused will be refused again.
-    pub(crate) fn refused(&self, what: &str) -> Error {
-        let kind = match self.status.as_u16() {
-            401 | 403 | 407 => ErrorKind::Unauthorized,
-            404 => ErrorKind::NotFound,
-            408 => ErrorKind::Timeout,
-            413 => ErrorKind::TooLarge,
-            425 | 429 => ErrorKind::Throttled,
-            // A log that is frozen for good, and one that will never know how.
-            405 | 501 => ErrorKind::Unsupported,
-            500..=599 => ErrorKind::Unavailable,
-            400..=499 => ErrorKind::InvalidInput,
-            _ => ErrorKind::Protocol,
-        };
-        let why = match self.message() {
-            Some(message) => format!("it answered {}: {}", self.status, quoted(&message)),
-            None => format!("it answered {}", self.status),
-        };
-        Error::new(kind, what).with_source(why)
+/// What the service says in its answer: the `message` of a JSON body, or the body where it is short text.
+pub(crate) fn message(answer: &Answer) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        message: String,
     }
-
-    /// What the service says in its answer: the `message` of a JSON body, or the body where it is short text.
-    pub(crate) fn message(&self) -> Option<String> {
-        #[derive(serde::Deserialize)]
-        struct Told {
-            message: String,
-        }
-        if let Ok(told) = serde_json::from_slice::<Told>(&self.body) {
-            return Some(told.message);
-        }
-        let text = std::str::from_utf8(&self.body).ok()?.trim();
-        (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
+    if let Ok(told) = serde_json::from_slice::<Told>(&answer.body) {
+        return Some(told.message);
     }
+    let text = std::str::from_utf8(&answer.body).ok()?.trim();
+    (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
 }
 
 /// An address that requests go to, without what must not be shown.

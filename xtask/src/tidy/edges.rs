@@ -8,6 +8,7 @@ use crate::workspace::Package;
 type Edges = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const CORE: &str = "chains-core";
+const HTTP: &str = "chains-http";
 const TESTKIT: &str = "chains-testkit";
 
 /// What the tests of every crate may know: the suites, and what tells whether a signature holds.
@@ -19,18 +20,20 @@ const ALLOWED: &[Edges] = &[
     ("chains-tekton", &[CORE], &[]),
     ("chains-verify", &[CORE], &[]),
     ("chains-formats", &[CORE, "chains-tekton"], &[]),
+    // What those have in common who speak to services over HTTP.
+    (HTTP, &[CORE], &[]),
     ("chains-signer-x509", &[CORE, "chains-verify"], &[]),
-    ("chains-signer-kms", &[CORE, "chains-verify"], &[]),
+    ("chains-signer-kms", &[CORE, HTTP, "chains-verify"], &[]),
     ("chains-signer-fulcio", &[CORE, "chains-verify"], &[]),
-    ("chains-transparency", &[CORE, "chains-verify"], &[]),
+    ("chains-transparency", &[CORE, HTTP, "chains-verify"], &[]),
     ("chains-store-tekton", &[CORE], &[]),
     ("chains-store-oci", &[CORE], &[]),
     ("chains-store-local", &[CORE], &[]),
-    ("chains-store-gcs", &[CORE], &[]),
-    ("chains-store-docdb", &[CORE], &[]),
-    ("chains-store-grafeas", &[CORE], &[]),
+    ("chains-store-gcs", &[CORE, HTTP], &[]),
+    ("chains-store-docdb", &[CORE, HTTP], &[]),
+    ("chains-store-grafeas", &[CORE, HTTP], &[]),
     ("chains-store-pubsub", &[CORE], &[]),
-    ("chains-store-archivista", &[CORE], &[]),
+    ("chains-store-archivista", &[CORE, HTTP], &[]),
     (
         "chains-engine",
         &[CORE, "chains-tekton", "chains-verify"],
@@ -175,6 +178,9 @@ mod tests {
         check_edge("chains-store-oci", "chains-testkit", None, false);
         check_edge("chains-store-oci", "chains-verify", Some("dev"), true);
         check_edge("chains-store-oci", "chains-verify", None, false);
+        check_edge("chains-store-gcs", "chains-http", None, true);
+        check_edge("chains-store-local", "chains-http", None, false);
+        check_edge("chains-http", "chains-store-gcs", None, false);
         check_edge("chains-backends", "chains-store-gcs", None, true);
         check_edge("chains-backends", "chains-testkit", None, false);
         check_edge("chains-config", "chains-cli", Some("build"), false);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Answer, Refusal, Tls, secret_header};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::challenge::Challenge;
 use super::wallet::Wallet;
-use crate::http::{self, Answer, Refusal, Tls};
+use crate::http;
 use crate::{AzureKey, KmsOptions};
 
 const VERSION: &str = "7.4";
@@ -38,9 +39,7 @@ impl Api {
         let base = Url::parse(&format!("https://{}/", key.vault)).map_err(|e| {
             Error::new(ErrorKind::Configuration, what.as_str()).with_source(e.to_string())
         })?;
-        let client = http::client(options, Tls::default())?.build().map_err(|e| {
-            Error::new(ErrorKind::Configuration, what.as_str()).with_source(chains_core::chain(&e))
-        })?;
+        let client = chains_http::build(&what, http::client(options, Tls::default())?)?;
         let wallet = Wallet::new(client.clone(), options)?;
         Ok(Self { client, base, wallet, challenge: Mutex::default() })
     }
@@ -77,7 +76,7 @@ impl Api {
             return Ok(answer);
         }
         let (kind, refusal) = refusal(&answer);
-        Err(answer.fault(call.what, kind, &refusal, &[&token.1]))
+        Err(answer.fault(call.what, kind, &refusal, "", &[&token.1]))
     }
 
     async fn token(&self, what: &str, challenge: &Challenge) -> Result<Arc<(Challenge, Secret)>> {
@@ -90,7 +89,7 @@ impl Api {
         let answer = http::send(what, self.request(&call, None)?).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             let (kind, refusal) = refusal(&answer);
-            return Err(answer.fault(what, kind, &refusal, &[]));
+            return Err(answer.fault(what, kind, &refusal, "", &[]));
         }
         self.read(what, &answer)
     }
@@ -116,7 +115,7 @@ impl Api {
         let mut request = self.client.request(call.method.clone(), url);
         if let Some(token) = token {
             let bearer = Secret::new(format!("Bearer {}", token.expose()));
-            request = request.header(AUTHORIZATION, http::secret_header(call.what, &bearer)?);
+            request = request.header(AUTHORIZATION, secret_header(call.what, &bearer)?);
         }
         Ok(match call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json").body(body.to_string()),

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Tls, Variables, is_loopback};
 use reqwest::{Client, Url};
 
 use super::certificate::Certificate;
@@ -20,8 +21,8 @@ use super::challenge::Challenge;
 use super::login::{Entra, Proof};
 use super::machine;
 use super::wallet::Granted;
-use crate::http::{self, Tls};
-use crate::{KmsOptions, Variables};
+use crate::KmsOptions;
+use crate::http;
 
 /// One way to get a token.
 #[derive(Debug)]
@@ -52,10 +53,8 @@ const ALL: [&str; 4] = [ENVIRONMENT, WORKLOAD, MANAGED, COMMAND];
 impl Identities {
     pub(super) fn of(client: Client, options: &KmsOptions) -> Result<Self> {
         let variables = &options.variables;
-        let direct = http::client(options, Tls::default())?.no_proxy().build().map_err(|e| {
-            Error::new(ErrorKind::Configuration, "setting up TLS for Azure")
-                .with_source(chains_core::chain(&e))
-        })?;
+        let direct = http::client(options, Tls::default())?.no_proxy();
+        let direct = chains_http::build("setting up TLS for Azure", direct)?;
         let wanted = wanted(variables)?;
         let mut sources = Vec::new();
         for name in wanted {
@@ -203,9 +202,8 @@ fn authority(variables: &Variables) -> Result<Url> {
     let refused = |why: String| configuration("reading AZURE_AUTHORITY_HOST", why);
     let url = Url::parse(&format!("{}/", text.trim_end_matches('/')))
         .map_err(|e| refused(e.to_string()))?;
-    let is_loopback = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
     // A password goes there.
-    if url.scheme() != "https" && !is_loopback {
+    if url.scheme() != "https" && !is_loopback(&url) {
         return Err(refused(format!("{url} is not https")));
     }
     Ok(url)

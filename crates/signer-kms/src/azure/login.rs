@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Answer, Refusal};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use url::form_urlencoded::Serializer;
 use super::certificate::Certificate;
 use super::challenge::Challenge;
 use super::wallet::Granted;
-use crate::http::{self, Answer, Refusal};
+use crate::http;
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -113,5 +114,5 @@ fn refused(what: &str, answer: &Answer, proof: &Secret) -> Error {
         kind => kind,
     };
     let message = failure.error_description.lines().next().unwrap_or_default().to_owned();
-    answer.fault(what, kind, &Refusal { code: failure.error, message }, &[proof])
+    answer.fault(what, kind, &Refusal { code: failure.error, message }, "", &[proof])
 }

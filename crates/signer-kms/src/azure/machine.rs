@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Answer, Refusal, secret_header};
 use reqwest::header::HeaderValue;
 use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::challenge::Challenge;
 use super::wallet::Granted;
-use crate::http::{self, Answer, Refusal};
+use crate::http;
 
 /// <https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token>
 pub(super) const METADATA: &str = "http://169.254.169.254";
@@ -90,7 +91,7 @@ impl AppService {
         let mut url = self.endpoint.clone();
         url.query_pairs_mut().append_pair("api-version", "2019-08-01");
         let url = with_query(url, resource, self.client_id.as_deref());
-        let header = http::secret_header(what, &self.header)?;
+        let header = secret_header(what, &self.header)?;
         let request = client.get(url).header("X-IDENTITY-HEADER", header);
         granted(what, request, Some(&self.header)).await
     }
@@ -128,7 +129,7 @@ fn refused(what: &str, answer: &Answer, secret: Option<&Secret>) -> Error {
         ErrorKind::NotFound => ErrorKind::Unavailable,
         kind => kind,
     };
-    answer.fault(what, kind, &refusal, secret.as_slice())
+    answer.fault(what, kind, &refusal, "", secret.as_slice())
 }
 
 impl TokenAnswer {

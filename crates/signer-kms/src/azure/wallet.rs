@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chains_core::{Result, Secret};
+use chains_http::{Fresh, Kept};
 use reqwest::Client;
 
 use super::challenge::Challenge;
 use super::identity::Identities;
 use crate::KmsOptions;
-use crate::kept::{Fresh, Kept};
 
 /// Tokens live for an hour or a day: they are replaced so long before the end.
 const MARGIN: Duration = Duration::from_secs(300);

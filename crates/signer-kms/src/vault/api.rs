@@ -1,13 +1,14 @@
 //! One call of Vault's HTTP API, and what its failures mean.
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Answer, Refusal, secret_header};
 use reqwest::header::{AUTHORIZATION, HOST, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::server::Server;
-use crate::http::{self, Answer, Refusal};
+use crate::http;
 
 /// Vault's own: a replica that has not caught up yet.
 const NOT_YET: u16 = 412;
@@ -62,10 +63,10 @@ impl Server {
         }
         // The password is for whoever is at the address that was given with it.
         if let Some(basic) = self.basic.as_ref().filter(|_| is_ours) {
-            request = request.header(AUTHORIZATION, http::secret_header(call.what, basic)?);
+            request = request.header(AUTHORIZATION, secret_header(call.what, basic)?);
         }
         if let Some(token) = call.token.filter(|token| !token.is_empty()) {
-            request = request.header("X-Vault-Token", http::secret_header(call.what, token)?);
+            request = request.header("X-Vault-Token", secret_header(call.what, token)?);
         }
         let Some(body) = call.body else {
             return Ok(request);
@@ -106,7 +107,7 @@ impl Server {
         let refusal = Refusal { code: String::new(), message };
         let ours = self.basic.iter().chain(&self.proxy_basic);
         let secrets: Vec<_> = call.token.into_iter().chain(call.login).chain(ours).collect();
-        answer.fault(call.what, kind, &refusal, &secrets)
+        answer.fault(call.what, kind, &refusal, "", &secrets)
     }
 }
 

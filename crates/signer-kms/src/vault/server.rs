@@ -9,11 +9,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Tls, Variables, certificates, certificates_in};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, Url};
 
 use super::names::Elsewhere;
-use crate::http::{self, Tls, certificates, certificates_in};
-use crate::{KmsOptions, Variables};
+use crate::KmsOptions;
+use crate::http;
 
 /// Where the engine is mounted, unless `TRANSIT_SECRET_ENGINE_PATH` says otherwise.
 const MOUNT: &str = "transit";
@@ -66,9 +67,7 @@ impl Server {
             host = Some(elsewhere.authority());
             builder = builder.dns_resolver(elsewhere);
         }
-        let client = builder.build().map_err(|e| {
-            configuration("setting up TLS for Vault").with_source(chains_core::chain(&e))
-        })?;
+        let client = chains_http::build("setting up TLS for Vault", builder)?;
         let namespace = two(variables, "NAMESPACE").map(|name| name.trim_matches('/').to_owned());
         let mount = mount(variables)?;
         let follows = !two(variables, "DISABLE_REDIRECTS").is_some_and(|text| is_true(&text));

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Result, Secret};
+use chains_http::{Fresh, Kept};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,7 +14,6 @@ use tokio::time::Instant;
 use super::api::Call;
 use super::server::Server;
 use super::token::{self, Login, Source};
-use crate::kept::{Fresh, Kept};
 
 /// How long a token file is not looked at again.
 const LOOK: Duration = Duration::from_secs(1);

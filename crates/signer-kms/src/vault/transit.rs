@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chains_core::{Error, ErrorKind, PublicKey, Result, SignatureAlgorithm, chain};
+use chains_http::Answer;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,7 +17,6 @@ use super::server::Server;
 use super::session::{Refused, Session};
 use super::token::Source;
 use crate::hash::Hash;
-use crate::http::Answer;
 use crate::{Key, KmsOptions, Made, Provider, RsaPadding, VaultKey};
 
 /// What precedes the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo

@@ -1,67 +1,30 @@
 //! What failures of DynamoDB mean:
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>.
 
-use chains_core::{Error, ErrorKind, Secret};
-use serde::Deserialize;
+use chains_core::{Error, ErrorKind};
+use chains_http::Refusal;
+use chains_http::aws::{self, Refused};
 
-use super::api::{Found, Used};
 use super::item::too_large;
-use crate::Table;
-use crate::http::{self, Answer, Refusal};
+use crate::{Table, http};
 
 pub(super) const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
-#[derive(Deserialize, Default)]
-struct Failure {
-    #[serde(default, rename = "__type")]
-    code: String,
-    #[serde(default, alias = "Message")]
-    message: String,
-}
-
-/// A namespace may precede the code, and an address follow.
-pub(super) fn refusal(answer: &Answer) -> Refusal {
-    let failure: Failure = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
-    let code = match failure.code.is_empty() {
-        true => header("x-amzn-errortype").unwrap_or_default().to_owned(),
-        false => failure.code,
-    };
-    let code = code.split(':').next().unwrap_or_default();
-    let code = code.rsplit('#').next().unwrap_or_default().to_owned();
-    // For AWS's support; in the error, it would make each one another one.
-    let request = header("x-amzn-requestid").unwrap_or_default();
-    tracing::debug!(request, code, "refused by DynamoDB");
-    Refusal { code, message: failure.message }
-}
-
-pub(super) fn told(
-    what: &str,
-    answer: &Answer,
-    refusal: Refusal,
-    table: &Table,
-    found: &Found,
-    credentials: &Used,
-) -> Error {
-    let kind = kind(&refusal).unwrap_or_else(|| http::kind(answer.status));
+/// A refusal as an error, with what to do about it.
+pub(super) fn told(what: &str, refused: &Refused, table: &Table) -> Error {
+    let kind = kind(&refused.refusal).unwrap_or_else(|| http::kind(refused.answer.status));
     if kind == ErrorKind::TooLarge {
-        return too_large(&refusal.message).context(what);
+        return too_large(&refused.refusal.message).context(what);
     }
-    let secrets = [
-        Secret::new(credentials.secret_access_key()),
-        Secret::new(credentials.session_token().unwrap_or_default()),
-    ];
-    let advice = advice(kind, table, found);
-    answer.fault(what, kind, &refusal, &advice, &secrets.each_ref())
+    refused.error(what, kind, &advice(kind, table, &refused.region))
 }
 
-fn advice(kind: ErrorKind, table: &Table, found: &Found) -> String {
+fn advice(kind: ErrorKind, table: &Table, region: &str) -> String {
     let Table { name, partition_key, .. } = table;
     match kind {
         ErrorKind::NotFound => format!(
-            "create the table {name} in the region {} with the partition key `{partition_key}` (a string) and no sort \
-             key, or mend `storage.docdb.url`",
-            found.region
+            "create the table {name} in the region {region} with the partition key `{partition_key}` (a string) and no \
+             sort key, or mend `storage.docdb.url`"
         ),
         ErrorKind::Configuration => format!(
             "the table must have the partition key `{partition_key}` (a string) and no sort key: mend `partition_key` \
@@ -74,41 +37,16 @@ fn advice(kind: ErrorKind, table: &Table, found: &Found) -> String {
     }
 }
 
-pub(super) fn is_expired(code: &str) -> bool {
-    matches!(code, "ExpiredTokenException" | "ExpiredToken" | "RequestExpired")
-}
-
 fn kind(refusal: &Refusal) -> Option<ErrorKind> {
     Some(match refusal.code.as_str() {
-        "AccessDeniedException"
-        | "AccessDenied"
-        | "NotAuthorized"
-        | "OptInRequired"
-        | "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
-        | "IncompleteSignatureException"
-        | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException"
-        | "RequestTimeTooSkewed" => ErrorKind::Unauthorized,
-        code if is_expired(code) => ErrorKind::Unauthorized,
+        "IncompleteSignatureException" => ErrorKind::Unauthorized,
         "ResourceNotFoundException" => ErrorKind::NotFound,
         "ItemCollectionSizeLimitExceededException" => ErrorKind::TooLarge,
-        "ProvisionedThroughputExceededException"
-        | "ThrottlingException"
-        | "Throttling"
-        | "LimitExceededException"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException" => ErrorKind::Throttled,
+        "ProvisionedThroughputExceededException" => ErrorKind::Throttled,
         "TransactionConflictException" | "ReplicatedWriteConflictException" => ErrorKind::Conflict,
-        "InternalServerError"
-        | "InternalFailure"
-        | "ServiceUnavailable"
-        | "ServiceUnavailableException" => ErrorKind::Unavailable,
+        "InternalServerError" => ErrorKind::Unavailable,
         "ValidationException" => validation(&refusal.message),
-        _ => return None,
+        code => return aws::kind(code),
     })
 }
 

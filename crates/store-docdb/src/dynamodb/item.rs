@@ -6,11 +6,13 @@ use base64::engine::general_purpose::STANDARD;
 use chains_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 
-use crate::document::{Document, Found, field, float, unreadable};
+use crate::document::{Document, Found, Types, field, float};
 
 /// The largest item, in bytes of names and values:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items>.
 const LARGEST: usize = 400 * 1024;
+
+const TYPES: Types = Types { null: "NULL", text: "S", bytes: "B" };
 
 /// # Errors
 /// [`ErrorKind::TooLarge`] where it is over the limit without what the service adds for its own book-keeping.
@@ -20,13 +22,10 @@ pub(super) fn encode(document: &Document, partition_key: &str) -> Result<Value> 
     for name in [partition_key, field::NAME] {
         item.insert(name.to_owned(), text(&document.name));
     }
-    item.insert(field::SIGNED.to_owned(), json!({ "B": STANDARD.encode(&document.signed) }));
-    if let Some(signature) = &document.signature {
-        item.insert(field::SIGNATURE.to_owned(), text(signature));
+    let signed = json!({ "B": STANDARD.encode(&document.signed) });
+    for (name, value) in document.fields(signed, value(&document.object), text) {
+        item.insert(name.to_owned(), value);
     }
-    item.insert(field::CERTIFICATE.to_owned(), text(&document.certificate));
-    item.insert(field::CHAIN.to_owned(), text(&document.chain));
-    item.insert(field::OBJECT.to_owned(), value(&document.object));
     let size = size(document, partition_key);
     if size > LARGEST {
         return Err(too_large(&format!("the item has {size} bytes")));
@@ -86,40 +85,13 @@ fn size_of_value(json: &Value) -> usize {
 /// # Errors
 /// [`ErrorKind::InvalidInput`] naming the attribute that is missing or of another type.
 pub(super) fn decode(what: &str, item: &Value) -> Result<Found> {
-    let text = |name: &str| match item.get(name) {
-        None => Ok(String::new()),
-        Some(it) if it.get("NULL").is_some() => Ok(String::new()),
-        Some(it) => {
-            let text = it.get("S").and_then(Value::as_str);
-            text.map(str::to_owned).ok_or_else(|| unreadable(what, name))
-        }
-    };
-    let signed = item.get(field::SIGNED).and_then(|it| it.get("B")).and_then(Value::as_str);
-    let signed = signed.and_then(|text| STANDARD.decode(text).ok());
-    Ok(Found {
-        signed: signed.ok_or_else(|| unreadable(what, field::SIGNED))?.into(),
-        signature: text(field::SIGNATURE)?,
-        certificate: text(field::CERTIFICATE)?,
-        chain: text(field::CHAIN)?,
-    })
+    Found::read_json(what, Some(item), TYPES)
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-
-    fn document(json: &'static str) -> Document {
-        Document {
-            name: "taskrun-1".to_owned(),
-            signed: Bytes::from_static(json.as_bytes()),
-            signature: Some("c2ln".to_owned()),
-            certificate: String::new(),
-            chain: "PEM".to_owned(),
-            object: serde_json::from_str(json).unwrap(),
-        }
-    }
+    use crate::document::tests::document;
 
     #[test]
     fn it_is_what_docstore_writes_of_the_structure() {

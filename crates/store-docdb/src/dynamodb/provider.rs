@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::api::{Api, Replied};
 use super::item;
 use crate::document::{Document, Found, field};
+use crate::http::json as read;
 use crate::provider::Provider;
 use crate::{DocDbOptions, Table};
 
@@ -69,7 +70,7 @@ impl Provider for DynamoDb {
         });
         match self.api.call(what, "GetItem", &body).await? {
             Replied::Done(answer) => {
-                let answer: GetAnswer = answer.json(what)?;
+                let answer: GetAnswer = read(what, &answer)?;
                 answer.item.map(|item| item::decode(what, &item)).transpose()
             }
             Replied::ConditionFailed => Ok(None),

@@ -1,13 +1,13 @@
-//! The service's address and its tokens, as Google's tools find them.
+//! The service's address and what lets us in, as Google's tools find them.
+
+use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Result, Secret};
-use google_cloud_auth::credentials::{self, CacheableResource, Credentials};
-use http::{Extensions, HeaderMap, HeaderValue, header};
+use chains_http::google::{Shown, Tokens, Want};
+use chains_http::{Variables, is_loopback};
 use reqwest::Url;
-use serde_json::Value;
-use url::Host;
-
-use crate::{Variables, http as exchange};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use tokio::sync::OnceCell;
 
 /// <https://cloud.google.com/firestore/docs/reference/rest#oauth2_scopes>
 const SCOPE: &str = "https://www.googleapis.com/auth/datastore";
@@ -21,77 +21,55 @@ const ADVICE: &str = "give the pod's service account access by workload identity
 /// Where the service is and what lets us in.
 #[derive(Debug)]
 pub(super) struct Access {
-    pub(super) base: Url,
-    tokens: Tokens,
-}
-
-#[derive(Debug)]
-enum Tokens {
-    Emulator,
-    Google(Credentials),
+    variables: Variables,
+    /// `None` for an emulator.
+    tokens: Option<Tokens>,
+    /// Asked when first needed: the credentials may say it.
+    base: OnceCell<Url>,
 }
 
 impl Access {
-    /// # Errors
-    /// [`ErrorKind::Configuration`] where no credentials are found or the address is none.
-    pub(super) async fn find(variables: &Variables) -> Result<Self> {
-        if let Some(host) = variables.get(EMULATOR) {
-            return Ok(Self {
-                base: url(EMULATOR, &format!("http://{host}"))?,
-                tokens: Tokens::Emulator,
-            });
-        }
-        let credentials = credentials(variables)?;
-        let base = match variables.get(ENDPOINT) {
-            Some(endpoint) => endpoint,
-            None => {
-                let universe = match variables.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN") {
-                    Some(universe) => Some(universe),
-                    None => credentials.universe_domain().await,
-                };
-                let universe = universe.unwrap_or_else(|| "googleapis.com".to_owned());
-                format!("https://firestore.{universe}")
-            }
-        };
-        Ok(Self { base: guarded(ENDPOINT, &base)?, tokens: Tokens::Google(credentials) })
+    pub(super) fn new(variables: &Variables, limit: Duration) -> Self {
+        // Who is refused today may be let in tomorrow, and is then: whatever refused, it was a service and not the key.
+        let want = Want { scope: SCOPE, advice: ADVICE, limit, may_be_final: false };
+        let is_emulated = variables.get(EMULATOR).is_some();
+        let tokens = (!is_emulated).then(|| Tokens::new(variables, want));
+        Self { variables: variables.clone(), tokens, base: OnceCell::new() }
     }
 
-    #[cfg(test)]
-    pub(super) fn of(credentials: Credentials) -> Self {
-        let base = Url::parse("https://127.0.0.1:1/").unwrap();
-        Self { base, tokens: Tokens::Google(credentials) }
-    }
-
-    /// The library keeps the token, and replaces it in time.
+    /// The service's address.
     ///
     /// # Errors
-    /// Where none is given out, and whether that is final here: the library never asks again then, and only another
-    /// [`Access`] will.
-    pub(super) async fn headers(&self) -> std::result::Result<HeaderMap, (Error, bool)> {
-        let credentials = match &self.tokens {
-            Tokens::Emulator => {
-                // Its word for whoever may do everything.
-                let owner = HeaderValue::from_static("Bearer owner");
-                return Ok([(header::AUTHORIZATION, owner)].into_iter().collect());
-            }
-            Tokens::Google(credentials) => credentials,
-        };
-        match credentials.headers(Extensions::new()).await {
-            Ok(CacheableResource::New { data, .. }) => Ok(data),
-            Ok(CacheableResource::NotModified) => Err((no_token("there are none"), false)),
-            Err(error) => {
-                let is_final = !error.is_transient();
-                Err((no_token(&chains_core::chain(&error)), is_final))
-            }
-        }
+    /// [`ErrorKind::Configuration`] where it is none, or where no credentials are found that would say it.
+    pub(super) async fn base(&self) -> Result<&Url> {
+        self.base.get_or_try_init(|| self.find()).await
     }
-}
 
-/// Who is refused today may be let in tomorrow, and is then: whatever refused, it was a service and not the key.
-fn no_token(why: &str) -> Error {
-    Error::new(ErrorKind::Unauthorized, "asking for a token of Google Cloud")
-        .with_source(format!("{}: {ADVICE}", exchange::line(why)))
-        .with_retryable(true)
+    async fn find(&self) -> Result<Url> {
+        let Some(tokens) = &self.tokens else {
+            let host = self.variables.get(EMULATOR).unwrap_or_default();
+            return url(EMULATOR, &format!("http://{host}"));
+        };
+        let base = match self.variables.get(ENDPOINT) {
+            Some(endpoint) => endpoint,
+            None => format!("https://firestore.{}", tokens.domain().await?),
+        };
+        guarded(ENDPOINT, &base)
+    }
+
+    /// What is shown to the service.
+    ///
+    /// # Errors
+    /// Where there are no credentials, or no token for them.
+    pub(super) async fn shown(&self) -> Result<Shown> {
+        if let Some(tokens) = &self.tokens {
+            return tokens.shown().await;
+        }
+        // The emulator's word for whoever may do everything.
+        let owner = HeaderValue::from_static("Bearer owner");
+        let headers = [(AUTHORIZATION, owner)].into_iter().collect();
+        Ok(Shown { headers, token: Secret::new("owner") })
+    }
 }
 
 fn url(variable: &str, text: &str) -> Result<Url> {
@@ -113,40 +91,12 @@ fn url(variable: &str, text: &str) -> Result<Url> {
 /// The address that a token is shown to.
 fn guarded(variable: &str, text: &str) -> Result<Url> {
     let url = url(variable, text)?;
-    let is_here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "https" || is_here {
+    if url.scheme() == "https" || is_loopback(&url) {
         return Ok(url);
     }
     let why = "over http:// a token would be shown to whoever listens: use https://, or name an emulator in \
                FIRESTORE_EMULATOR_HOST";
     Err(Error::new(ErrorKind::Configuration, format!("reading {variable}")).with_source(why))
-}
-
-/// What Google calls Application Default Credentials.
-fn credentials(variables: &Variables) -> Result<Credentials> {
-    let what = "looking for credentials of Google Cloud";
-    let failed = |why: String| Error::new(ErrorKind::Configuration, what).with_source(why);
-    if !variables.are_given() {
-        let builder = credentials::Builder::default().with_scopes([SCOPE]);
-        return builder.build().map_err(|e| failed(chains_core::chain(&e)));
-    }
-    // The library reads the process's variables alone: where others are given, we read the file of a service account.
-    let path = variables.get("GOOGLE_APPLICATION_CREDENTIALS");
-    let path =
-        path.ok_or_else(|| failed("GOOGLE_APPLICATION_CREDENTIALS is not set".to_owned()))?;
-    let text = Secret::new(std::fs::read_to_string(&path).map_err(|e| failed(e.to_string()))?);
-    let key: Value =
-        serde_json::from_str(text.expose()).map_err(|_| failed(format!("{path} is not JSON")))?;
-    let scopes = credentials::service_account::AccessSpecifier::from_scopes([SCOPE]);
-    credentials::service_account::Builder::new(key)
-        .with_access_specifier(scopes)
-        .build()
-        .map_err(|e| failed(chains_core::chain(&e)))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::api::{Api, Replied};
 use super::value;
 use crate::document::{Document, Found};
+use crate::http::json as read;
 use crate::provider::Provider;
 use crate::{DocDbOptions, FirestoreCollection};
 
@@ -50,7 +51,7 @@ impl Provider for Firestore {
     async fn find(&self, what: &str, id: &str) -> Result<Option<Found>> {
         match self.api.get(what, id).await? {
             Replied::Done(answer) => {
-                let document: Value = answer.json(what)?;
+                let document: Value = read(what, &answer)?;
                 value::decode(what, &document).map(Some)
             }
             Replied::Otherwise => Ok(None),

@@ -7,10 +7,12 @@ use chains_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 
 use crate::FirestoreCollection;
-use crate::document::{Document, Found, field, float, unreadable};
+use crate::document::{Document, Found, Types, field, float};
 
 /// The largest document: <https://cloud.google.com/firestore/quotas#collections_documents_and_fields>.
 const LARGEST: usize = 1024 * 1024;
+
+const TYPES: Types = Types { null: "nullValue", text: "stringValue", bytes: "bytesValue" };
 
 /// # Errors
 /// [`ErrorKind::TooLarge`].
@@ -20,13 +22,9 @@ pub(super) fn encode(document: &Document, collection: &FirestoreCollection) -> R
         fields.insert(field::NAME.to_owned(), text(&document.name));
     }
     let signed = json!({ "bytesValue": STANDARD.encode(&document.signed) });
-    fields.insert(field::SIGNED.to_owned(), signed);
-    if let Some(signature) = &document.signature {
-        fields.insert(field::SIGNATURE.to_owned(), text(signature));
+    for (name, value) in document.fields(signed, value(&document.object), text) {
+        fields.insert(name.to_owned(), value);
     }
-    fields.insert(field::CERTIFICATE.to_owned(), text(&document.certificate));
-    fields.insert(field::CHAIN.to_owned(), text(&document.chain));
-    fields.insert(field::OBJECT.to_owned(), value(&document.object));
     let size = size(document, collection);
     if size > LARGEST {
         return Err(too_large(&format!("the document has {size} bytes")));
@@ -97,42 +95,13 @@ fn size_of_value(json: &Value) -> usize {
 /// # Errors
 /// [`ErrorKind::InvalidInput`] naming the field that is missing or of another type.
 pub(super) fn decode(what: &str, document: &Value) -> Result<Found> {
-    let fields = document.get("fields");
-    let get = |name: &str| fields.and_then(|fields| fields.get(name));
-    let text = |name: &str| match get(name) {
-        None => Ok(String::new()),
-        Some(it) if it.get("nullValue").is_some() => Ok(String::new()),
-        Some(it) => {
-            let text = it.get("stringValue").and_then(Value::as_str);
-            text.map(str::to_owned).ok_or_else(|| unreadable(what, name))
-        }
-    };
-    let signed = get(field::SIGNED).and_then(|it| it.get("bytesValue")).and_then(Value::as_str);
-    let signed = signed.and_then(|text| STANDARD.decode(text).ok());
-    Ok(Found {
-        signed: signed.ok_or_else(|| unreadable(what, field::SIGNED))?.into(),
-        signature: text(field::SIGNATURE)?,
-        certificate: text(field::CERTIFICATE)?,
-        chain: text(field::CHAIN)?,
-    })
+    Found::read_json(what, document.get("fields"), TYPES)
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-
-    fn document(json: &'static str) -> Document {
-        Document {
-            name: "taskrun-1".to_owned(),
-            signed: Bytes::from_static(json.as_bytes()),
-            signature: Some("c2ln".to_owned()),
-            certificate: String::new(),
-            chain: "PEM".to_owned(),
-            object: serde_json::from_str(json).unwrap(),
-        }
-    }
+    use crate::document::tests::document;
 
     fn collection(has_name: bool) -> FirestoreCollection {
         let database = "projects/p/databases/(default)".to_owned();

@@ -10,7 +10,7 @@ use mongodb::bson::{Binary, Bson, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 use serde_json::Value;
 
 use super::fault;
-use crate::document::{Document, Found, field, float, unreadable};
+use crate::document::{Document, Found, field, float};
 
 /// The longest document that the server takes:
 /// <https://www.mongodb.com/docs/manual/reference/limits/#mongodb-limit-BSON-Document-Size>.
@@ -24,13 +24,12 @@ pub(super) fn encode(document: &Document, has_name: bool) -> Result<RawDocumentB
     if has_name {
         encoded.insert(field::NAME, &document.name);
     }
-    encoded.insert(field::SIGNED, signed);
-    if let Some(signature) = &document.signature {
-        encoded.insert(field::SIGNATURE, signature);
-    }
-    encoded.insert(field::CERTIFICATE, &document.certificate);
-    encoded.insert(field::CHAIN, &document.chain);
-    encoded.insert(field::OBJECT, value(&document.object));
+    let text = |text: &str| Bson::String(text.to_owned());
+    encoded.extend(
+        document
+            .fields(Bson::Binary(signed), value(&document.object), text)
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
     let encoded = RawDocumentBuf::try_from(&encoded).map_err(|e| {
         Error::new(ErrorKind::InvalidInput, "encoding the payload in BSON").with_source(e)
     })?;
@@ -57,41 +56,23 @@ fn value(json: &Value) -> Bson {
 /// # Errors
 /// [`ErrorKind::InvalidInput`] naming the field that is missing or of another type.
 pub(super) fn decode(what: &str, found: &RawDocument) -> Result<Found> {
-    let read = |name: &str| found.get(name).map_err(|_| unreadable(what, name));
-    let text = |name: &str| match read(name)? {
-        Some(RawBsonRef::String(text)) => Ok(text.to_owned()),
-        Some(RawBsonRef::Null) | None => Ok(String::new()),
-        Some(_) => Err(unreadable(what, name)),
+    let signed = match found.get(field::SIGNED) {
+        Ok(Some(RawBsonRef::Binary(binary))) => Some(binary.bytes.to_vec()),
+        _ => None,
     };
-    let signed = match read(field::SIGNED)? {
-        Some(RawBsonRef::Binary(binary)) => binary.bytes.to_vec(),
-        _ => return Err(unreadable(what, field::SIGNED)),
-    };
-    Ok(Found {
-        signed: signed.into(),
-        signature: text(field::SIGNATURE)?,
-        certificate: text(field::CERTIFICATE)?,
-        chain: text(field::CHAIN)?,
+    Found::read(what, signed, |name| match found.get(name) {
+        Ok(Some(RawBsonRef::String(text))) => Some(text.to_owned()),
+        Ok(Some(RawBsonRef::Null) | None) => Some(String::new()),
+        _ => None,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use mongodb::bson::Document as Plain;
 
     use super::*;
-
-    fn document(json: &'static str) -> Document {
-        Document {
-            name: "taskrun-1".to_owned(),
-            signed: Bytes::from_static(json.as_bytes()),
-            signature: Some("c2ln".to_owned()),
-            certificate: String::new(),
-            chain: "PEM".to_owned(),
-            object: serde_json::from_str(json).unwrap(),
-        }
-    }
+    use crate::document::tests::document;
 
     #[test]
     fn it_is_what_docstore_writes_of_the_structure() {

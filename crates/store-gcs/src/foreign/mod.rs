@@ -16,6 +16,7 @@ mod s3;
 use std::time::Duration;
 
 use chains_core::{Error, ErrorKind, Result};
+use chains_http::{Variables, is_beside_us};
 use object_store::RetryConfig;
 use url::Url;
 
@@ -24,9 +25,7 @@ pub use azblob::AzblobOptions;
 #[cfg(feature = "s3")]
 pub use s3::S3Options;
 
-use crate::Variables;
 use crate::fault::told;
-use crate::http::is_beside_us;
 
 /// None: retries are a wrapper's, which tells of them and bounds them.
 fn no_retries() -> RetryConfig {

@@ -3,14 +3,16 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use chains_core::{Error, ErrorKind, Result};
+use chains_http::Answer;
+use chains_http::google::Tokens;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
-use super::{Server, Tokens};
+use super::Server;
 use crate::fault::{Refused, told};
-use crate::http::{Answer, Client};
+use crate::http::Client;
 use crate::objects::{Creation, MAX_LISTED, Objects};
 
 /// How many pages of a listing are read: each has up to a thousand names.

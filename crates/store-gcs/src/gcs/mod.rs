@@ -1,23 +1,20 @@
 //! Google Cloud Storage, over its JSON API: what Google's own client and every emulator speak.
 //!
-//! | room | what |
-//! |---|---|
-//! | `api` | the requests, and what refusals mean |
-//! | `tokens` | credentials as Google's tools find them |
+//! The requests, and what refusals mean, are in `api`.
 
 mod api;
-mod tokens;
 
 use std::path::PathBuf;
 
 use chains_core::{Error, ErrorKind, Result};
-use url::{Host, Url};
+use chains_http::google::{Tokens, Want};
+use chains_http::{Variables, is_loopback};
+use url::Url;
 
 use crate::http::Client;
-use crate::{BucketStore, Limits, Variables};
+use crate::{BucketStore, Limits};
 
 use api::Bucket;
-use tokens::Tokens;
 
 /// Where emulators are, as Google's own clients read it: `HOST:PORT` or a URL.
 const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
@@ -25,6 +22,11 @@ const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
 const OVERRIDE: &str = "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE";
 /// Another cloud that runs Google's services.
 const UNIVERSE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
+
+/// The least of the scopes that may create objects: <https://cloud.google.com/storage/docs/oauth-scopes>.
+const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
+const ADVICE: &str = "give the pod's service account access by workload identity, name a file of credentials in \
+                      GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`";
 
 /// Options of [`BucketStore::gcs`].
 #[derive(Debug, Clone)]
@@ -73,7 +75,9 @@ impl BucketStore {
     pub fn gcs(options: GcsOptions) -> Result<Self> {
         let client = Client::new(&options.limits, &options.ca_files)?;
         let server = Server::of(&options.variables)?;
-        let tokens = server.takes_credentials.then(|| Tokens::new(&options));
+        let limit = options.limits.request_timeout;
+        let want = Want { scope: SCOPE, advice: ADVICE, limit, may_be_final: true };
+        let tokens = server.takes_credentials.then(|| Tokens::new(&options.variables, want));
         let bucket = Bucket::new(options.bucket, server, client, tokens);
         Ok(Self::new("gcs", "", Box::new(bucket)))
     }
@@ -106,15 +110,6 @@ impl Server {
         let universe = universe.as_deref().unwrap_or("googleapis.com");
         let base = address(UNIVERSE, &format!("https://storage.{universe}"))?;
         Ok(Self { base, takes_credentials: true, holds_to_preconditions: true })
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

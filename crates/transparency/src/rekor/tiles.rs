@@ -99,9 +99,9 @@ impl Reader<'_> {
         let request = self.http.get(self.service.at(path));
         let answer = http::send(&self.what, request, MAX_FILE).await?;
         if answer.status == StatusCode::OK {
-            Ok(answer.body)
+            Ok(answer.body.into())
         } else {
-            Err(answer.refused(&self.what))
+            Err(http::refused(&self.what, &answer))
         }
     }
 

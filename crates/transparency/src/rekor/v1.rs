@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chains_core::dsse::Envelope;
 use chains_core::{Digest, Entry, Error, ErrorKind, InclusionProof, PublicKey, Result};
+use chains_http::Answer;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use serde_json::Value;
 use super::proposal::{self, EnvelopeEntry};
 use crate::entry::{Evidence, TrustedLog, verify_entry};
 use crate::fault::{failed, protocol};
-use crate::http::{self, Answer, Http, Service};
+use crate::http::{self, Http, Service};
 use crate::logged::Logged;
 use crate::{body, merkle};
 
@@ -110,7 +111,7 @@ impl RekorV1 {
             Proposed::Taken((uuid, raw)) if !raw.is_proven() => self.fetch(&uuid).await,
             Proposed::Taken((uuid, raw)) => raw.entry(&self.service, &uuid),
             Proposed::There(uuid) => self.fetch(&uuid).await,
-            Proposed::Refused(answer) => Err(answer.refused(&self.logging())),
+            Proposed::Refused(answer) => Err(http::refused(&self.logging(), &answer)),
         }
     }
 
@@ -123,7 +124,7 @@ impl RekorV1 {
                 let why = "the log has the entry and does not show it yet";
                 return Err(Error::new(ErrorKind::Unavailable, what).with_source(why));
             }
-            return Err(answer.refused(&what));
+            return Err(http::refused(&what, &answer));
         }
         let (uuid, raw) = read(&what, &answer.body)?;
         raw.entry(&self.service, &uuid)
@@ -135,7 +136,7 @@ impl RekorV1 {
         let request = self.http.get(self.service.at("/api/v1/log/publicKey"));
         let answer = http::send(&what, request, MAX_ANSWER).await?;
         if answer.status != StatusCode::OK {
-            return Err(answer.refused(&what));
+            return Err(http::refused(&what, &answer));
         }
         let pem = String::from_utf8_lossy(&answer.body);
         PublicKey::from_pem(&pem).map_err(|e| protocol(&what, chains_core::chain(&e)))
@@ -156,14 +157,14 @@ enum Proposed {
 /// Whether the log refused because it has no such kind of entry.
 fn is_kind_unknown(answer: &Answer) -> bool {
     let unknown = |message: String| message.contains("kind") && message.contains("dsse");
-    matches!(answer.status.as_u16(), 400 | 422) && answer.message().is_some_and(unknown)
+    matches!(answer.status.as_u16(), 400 | 422) && http::message(answer).is_some_and(unknown)
 }
 
 /// Where the entry is that was there before: the last part of `Location`, or of what the message says.
 fn uuid_of(answer: &Answer) -> Option<String> {
     let location = answer.headers.get(reqwest::header::LOCATION).and_then(|l| l.to_str().ok());
     let named = location.and_then(|location| location.rsplit('/').next()).map(str::to_owned);
-    let told = || answer.message()?.rsplit([' ', '/']).next().map(str::to_owned);
+    let told = || http::message(answer)?.rsplit([' ', '/']).next().map(str::to_owned);
     named.filter(|uuid| is_uuid(uuid)).or_else(|| told().filter(|uuid| is_uuid(uuid)))
 }
 

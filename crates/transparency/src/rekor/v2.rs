@@ -4,12 +4,13 @@
 
 use chains_core::bundle::TransparencyLogEntry;
 use chains_core::{Entry, Result};
+use chains_http::Answer;
 use reqwest::StatusCode;
 
 use super::{proposal, tiles};
 use crate::entry::{Evidence, TrustedLog, entry_of_bundle, verify_entry};
 use crate::fault::protocol;
-use crate::http::{self, Answer, Http, Service};
+use crate::http::{self, Http, Service};
 use crate::logged::Logged;
 
 const ENTRIES: &str = "/api/v2/log/entries";
@@ -52,7 +53,7 @@ impl RekorV2 {
                 })?;
                 tiles::read_entry(&self.http, &self.read, index, logs).await?
             }
-            _ => return Err(answer.refused(&what)),
+            _ => return Err(http::refused(&what, &answer)),
         };
         let entry = Entry { log_url: self.service.shown().to_owned(), ..entry };
         verify_entry(&entry, logged, logs, Evidence::Proof).map_err(|e| {

@@ -47,12 +47,12 @@ impl TimestampClient {
         let request = self.http.post(self.service.url(), "application/timestamp-query", request);
         let answer = http::send(&what, request, MAX_ANSWER).await?;
         if !matches!(answer.status.as_u16(), 200 | 201) {
-            return Err(answer.refused(&what));
+            return Err(http::refused(&what, &answer));
         }
         let verified = Token::read(&answer.body)
             .and_then(|token| token.verify(signature, Some(&nonce), authorities))
             .map_err(|e| e.context(what))?;
-        Ok((answer.body.into(), verified))
+        Ok((answer.body, verified))
     }
 
     /// The certificates that the authority shows of itself: PEM, at the address that those of Sigstore have.
@@ -61,7 +61,7 @@ impl TimestampClient {
         let answer =
             http::send(&what, self.http.get(self.service.at("/certchain")), MAX_ANSWER).await?;
         if answer.status != reqwest::StatusCode::OK {
-            return Err(answer.refused(&what));
+            return Err(http::refused(&what, &answer));
         }
         let authority = Authority::from_pem(self.url(), &answer.body);
         authority.map_err(|e| protocol(&what, chains_core::chain(&e)))

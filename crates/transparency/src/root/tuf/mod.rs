@@ -208,7 +208,7 @@ impl Repository {
         let answer =
             http::send(&what, self.http.get(self.service.at("/root.json")), MAX_TARGET).await?;
         if answer.status != reqwest::StatusCode::OK {
-            return Err(answer.refused(&what));
+            return Err(http::refused(&what, &answer));
         }
         let repository = self.service.shown();
         tracing::warn!(
@@ -221,7 +221,7 @@ impl Repository {
             let (path, why) = (path.display(), error.to_string());
             tracing::warn!(%path, why, "`root.json` is not kept: a restart fetches it again");
         }
-        Ok(answer.body)
+        Ok(answer.body.into())
     }
 
     async fn fetch(&self) -> Result<Trust> {

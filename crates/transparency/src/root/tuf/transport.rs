@@ -106,7 +106,7 @@ impl Cached {
         match answer.status.as_u16() {
             200 => {
                 self.keep(url, &answer.body).await;
-                Ok(answer.body.into())
+                Ok(answer.body)
             }
             // Buckets answer 403 for what is not there.
             403 | 404 | 410 => {

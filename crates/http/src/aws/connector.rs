@@ -10,18 +10,43 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use reqwest::{Client, Method, Request, Url};
+use chains_core::Result as OurResult;
+use reqwest::{Certificate, Client, Method, Request, Url};
+
+use crate::{Settings, Tls, Variables, build, certificates, is_beside_us};
 
 /// Answers are a few kilobytes.
 const LONGEST: usize = 1024 * 1024;
 
-/// The clients.
+/// The clients for a service of AWS, and for what gives credentials for it.
 #[derive(Debug, Clone)]
-pub(super) struct Connector {
+pub struct Connector {
     /// For services of the cloud.
     pub(super) usual: Client,
     /// For the endpoints beside the machine that give credentials: no proxy is between us and them.
     pub(super) direct: Client,
+}
+
+impl Connector {
+    /// Clients that reach servers so; `tls` is for services of the cloud. `what` says what they are for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`](chains_core::ErrorKind::Configuration) where TLS cannot be set up so.
+    pub fn new(what: &str, settings: &Settings<'_>, tls: Tls) -> OurResult<Self> {
+        let direct = settings.builder(Tls::default())?.no_proxy();
+        Ok(Self { usual: build(what, settings.builder(tls)?)?, direct: build(what, direct)? })
+    }
+}
+
+/// Authorities to trust in place of the system's, as AWS's tools read them (`AWS_CA_BUNDLE`); empty where none are named.
+///
+/// # Errors
+/// [`ErrorKind::Configuration`](chains_core::ErrorKind::Configuration) where the file cannot be used.
+pub fn authorities(variables: &Variables) -> OurResult<Vec<Certificate>> {
+    match variables.get("AWS_CA_BUNDLE") {
+        Some(path) => certificates(path.as_ref()),
+        None => Ok(Vec::new()),
+    }
 }
 
 impl HttpClient for Connector {
@@ -62,7 +87,7 @@ impl Connector {
         let user = |e: &dyn std::error::Error| ConnectorError::user(e.to_string().into());
         let url = Url::parse(request.uri()).map_err(|e| user(&e))?;
         let method = Method::from_bytes(request.method().as_bytes()).map_err(|e| user(&e))?;
-        let client = if is_beside_us(&url) { self.direct } else { self.usual };
+        let client = if is_near(&url) { self.direct } else { self.usual };
         let mut builder = client.request(method, url);
         for (name, value) in request.headers() {
             builder = builder.header(name, value);
@@ -108,11 +133,10 @@ fn failed(error: reqwest::Error) -> ConnectorError {
     }
 }
 
-/// The metadata service of machines, and those of containers: <https://docs.aws.amazon.com/sdkref/latest/guide/>.
-fn is_beside_us(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_link_local() || address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_unique_local() || address.is_loopback(),
-        _ => url.host_str() == Some("localhost"),
-    }
+/// The metadata service of machines, and those of containers, which may have been moved within the machine's network:
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/>.
+fn is_near(url: &Url) -> bool {
+    let is_local =
+        matches!(url.host(), Some(url::Host::Ipv6(address)) if address.is_unique_local());
+    is_local || is_beside_us(url)
 }

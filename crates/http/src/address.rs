@@ -1,32 +1,48 @@
-//! The server's address, its user and password apart.
+//! A server's address, its user and password apart.
 
 use std::fmt;
 
 use chains_core::{Error, ErrorKind, Result, Secret};
-use url::{Host, Url};
+use reqwest::RequestBuilder;
+use url::Url;
 
-/// Where the server is, and who we are there.
+use crate::is_loopback;
+
+/// Where a server is, and who we are there. It prints without user and password.
+///
+/// ```
+/// use chains_core::Secret;
+/// use chains_http::Address;
+/// let url = Secret::new("https://user:hunter2@shelf.example.com/base/");
+/// let address = Address::parse("reading the address of the shelf (`storage.shelf.url`)", &url)?;
+/// assert_eq!(address.to_string(), "https://shelf.example.com/base");
+/// assert_eq!(address.of(&["a/b"]).as_str(), "https://shelf.example.com/base/a%2Fb");
+/// # Ok::<(), chains_core::Error>(())
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct Address {
+pub struct Address {
     base: Url,
     login: Option<Login>,
 }
 
 /// A user and password.
 #[derive(Debug, Clone)]
-pub(crate) struct Login {
-    pub(crate) user: String,
-    pub(crate) password: Secret,
+pub struct Login {
+    /// The user's name.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
 }
 
 impl Address {
+    /// Reads an http or https URL; `what` says what is read, with the key of the configuration. Query and fragment are
+    /// left out.
+    ///
     /// # Errors
     /// [`ErrorKind::Configuration`] where it is no address of a server, or would show a password to whoever listens.
-    pub(crate) fn parse(text: &Secret) -> Result<Self> {
-        let refused = |why: &str| {
-            let what = "reading the address of Archivista (`storage.archivista.url`)";
-            Error::new(ErrorKind::Configuration, what).with_source(why.to_owned())
-        };
+    pub fn parse(what: &str, text: &Secret) -> Result<Self> {
+        let refused =
+            |why: &str| Error::new(ErrorKind::Configuration, what).with_source(why.to_owned());
         let mut base = Url::parse(text.expose()).map_err(|e| refused(&e.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(refused("it must begin with http:// or https://"));
@@ -47,8 +63,15 @@ impl Address {
         Ok(Self { base, login })
     }
 
+    /// The address itself, without user and password.
+    #[must_use]
+    pub const fn base(&self) -> &Url {
+        &self.base
+    }
+
     /// The address of something there.
-    pub(crate) fn of(&self, segments: &[&str]) -> Url {
+    #[must_use]
+    pub fn of(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
@@ -56,8 +79,25 @@ impl Address {
         url
     }
 
-    pub(crate) const fn login(&self) -> Option<&Login> {
+    /// User and password, where it has them.
+    #[must_use]
+    pub const fn login(&self) -> Option<&Login> {
         self.login.as_ref()
+    }
+
+    /// The request with user and password in its header ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), where the
+    /// address has them.
+    pub fn authenticated(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.login {
+            Some(login) => request.basic_auth(&login.user, Some(login.password.expose())),
+            None => request,
+        }
+    }
+
+    /// What must not be told of it.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&Secret> {
+        self.login.iter().map(|login| &login.password).collect()
     }
 }
 
@@ -65,15 +105,6 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.base.as_str().trim_end_matches('/'))
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 
@@ -102,20 +133,23 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Address> {
-        Address::parse(&Secret::new(text))
+        Address::parse("reading the address", &Secret::new(text))
     }
 
     #[test]
     fn a_password_is_for_the_header_alone() {
-        let address = parse("https://u%40x:hunter%2F2@a.example.com/base/").unwrap();
+        let address = parse("https://u%40x:hunter%2F2@a.example.com/base/?q#f").unwrap();
         assert_eq!(address.to_string(), "https://a.example.com/base");
-        assert_eq!(address.of(&["upload"]).as_str(), "https://a.example.com/base/upload");
+        assert_eq!(address.of(&["v1", "x"]).as_str(), "https://a.example.com/base/v1/x");
         let login = address.login().unwrap();
         assert_eq!((login.user.as_str(), login.password.expose()), ("u@x", "hunter/2"));
         assert!(!format!("{address:?}").contains("hunter"));
+        let request = reqwest::Client::new().get(address.of(&[]));
+        let request = address.authenticated(request).build().unwrap();
+        assert_eq!(request.headers()["authorization"], "Basic dUB4Omh1bnRlci8y");
         let plain = parse("http://127.0.0.1:8082").unwrap();
-        assert!(plain.login().is_none());
-        assert_eq!(plain.of(&["download", "a/b"]).as_str(), "http://127.0.0.1:8082/download/a%2Fb");
+        assert!(plain.login().is_none() && plain.secrets().is_empty());
+        assert_eq!(plain.of(&["v1", "a/b"]).as_str(), "http://127.0.0.1:8082/v1/a%2Fb");
         assert_eq!(decoded("%zz%4"), "%zz%4");
     }
 
@@ -127,9 +161,9 @@ mod tests {
             let report = error.report();
             assert!(report.contains(part) && !report.contains("hunter2"), "{report}");
         };
-        check("archivista", "relative URL");
+        check("example", "relative URL");
         check("ftp://a", "http:// or https://");
-        check("http://u:hunter2@archivista.example.com", "use https://");
+        check("http://u:hunter2@server.example.com", "use https://");
         parse("http://u:hunter2@localhost:1").unwrap();
         parse("http://u:hunter2@[::1]:1").unwrap();
     }

@@ -4,23 +4,35 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use chains_core::{Error, ErrorKind, Result, chain};
 
-use super::connector::Connector;
-use crate::Variables;
-use crate::kept::{Fresh, Kept};
+use super::{Connector, Place, Service};
+use crate::{Fresh, Kept, Variables};
 
-/// Credentials are replaced so long before they expire.
+/// Credentials are replaced so long before they expire, if that can be done.
 const MARGIN: Duration = Duration::from_secs(120);
 
 /// What the environment says about AWS.
-pub(super) async fn load(connector: &Connector, variables: &Variables) -> SdkConfig {
-    let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(connector.clone());
+pub(super) async fn load(
+    service: &Service,
+    place: &Place,
+    connector: &Connector,
+    variables: &Variables,
+) -> SdkConfig {
     if !variables.are_given() {
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::latest()).http_client(connector.clone());
+        if let Some(region) = place.region.as_ref().filter(|_| place.credentials_there) {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &place.profile {
+            loader = loader.profile_name(profile);
+        }
         return loader.load().await;
     }
     // No files and no metadata services where the variables are not those of the process.
@@ -32,11 +44,11 @@ pub(super) async fn load(connector: &Connector, variables: &Variables) -> SdkCon
         None,
         "given variables",
     );
-    let region = get("AWS_REGION").map(aws_config::Region::new);
     let mut builder = SdkConfig::builder()
-        .region(region)
+        .region(get("AWS_REGION").map(Region::new))
         .credentials_provider(SharedCredentialsProvider::new(credentials));
-    builder.set_endpoint_url(get("AWS_ENDPOINT_URL_KMS").or_else(|| get("AWS_ENDPOINT_URL")));
+    let of_service = format!("AWS_ENDPOINT_URL_{}", service.id.to_ascii_uppercase());
+    builder.set_endpoint_url(variables.first(&[&of_service, "AWS_ENDPOINT_URL"]));
     builder.build()
 }
 
@@ -50,11 +62,17 @@ pub(super) struct Wallet {
 impl Wallet {
     /// # Errors
     /// Where there is no place to find credentials in.
-    pub(super) fn new(sdk: &SdkConfig) -> Result<Self> {
-        let provider = sdk.credentials_provider().ok_or_else(|| {
-            Error::new(ErrorKind::Configuration, "looking for credentials of AWS")
-                .with_source("no place to look in is configured")
-        })?;
+    pub(super) async fn new(sdk: &SdkConfig, role: Option<&str>) -> Result<Self> {
+        let provider = match role {
+            Some(role) => {
+                let assumed = AssumeRoleProvider::builder(role).configure(sdk);
+                SharedCredentialsProvider::new(assumed.session_name("chains").build().await)
+            }
+            None => sdk.credentials_provider().ok_or_else(|| {
+                Error::new(ErrorKind::Configuration, "looking for credentials of AWS")
+                    .with_source("no place to look in is configured")
+            })?,
+        };
         Ok(Self { provider, kept: Kept::new() })
     }
 

@@ -14,17 +14,34 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Something that was just fetched.
 #[derive(Debug)]
-pub(crate) struct Fresh<T> {
-    pub(crate) value: T,
+pub struct Fresh<T> {
+    /// The thing itself.
+    pub value: T,
     /// How long it is good; `None` means for ever.
-    pub(crate) lifetime: Option<Duration>,
+    pub lifetime: Option<Duration>,
     /// How long before its end it is to be replaced; half of its life at most.
-    pub(crate) margin: Duration,
+    pub margin: Duration,
 }
 
-/// A place for one such thing.
+/// A place for one thing that is fetched once, serves many calls, and is replaced shortly before it expires.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> chains_core::Result<()> {
+/// use std::time::Duration;
+///
+/// use chains_http::{Fresh, Kept};
+///
+/// let (hour, margin) = (Duration::from_secs(3600), Duration::from_secs(120));
+/// let kept = Kept::new();
+/// let log_in = |_| async { Ok(Fresh { value: "token", lifetime: Some(hour), margin }) };
+/// assert_eq!(*kept.get(log_in).await?, "token");
+/// assert_eq!(kept.value().as_deref(), Some(&"token"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub(crate) struct Kept<T> {
+pub struct Kept<T> {
     held: Mutex<Option<Held<T>>>,
     /// Held by the one who fetches.
     fetching: tokio::sync::Mutex<()>,
@@ -37,14 +54,25 @@ struct Held<T> {
     times: Option<(Instant, Instant)>,
 }
 
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Kept<T> {
-    pub(crate) fn new() -> Self {
+    /// An empty place.
+    #[must_use]
+    pub fn new() -> Self {
         Self { held: Mutex::new(None), fetching: tokio::sync::Mutex::default() }
     }
 
     /// What is kept; where it is due, what `fetch` makes in its place. One fetches at a time, and the others need not
     /// wait as long as what is kept is good. It stays where fetching fails.
-    pub(crate) async fn get<F, R>(&self, fetch: F) -> Result<Arc<T>>
+    ///
+    /// # Errors
+    /// That of `fetch`, where nothing good is kept.
+    pub async fn get<F, R>(&self, fetch: F) -> Result<Arc<T>>
     where
         F: FnOnce(Option<Arc<T>>) -> R,
         R: Future<Output = Result<Fresh<T>>>,
@@ -74,12 +102,13 @@ impl<T> Kept<T> {
     }
 
     /// What is kept, good or not.
-    pub(crate) fn value(&self) -> Option<Arc<T>> {
+    #[must_use]
+    pub fn value(&self) -> Option<Arc<T>> {
         self.state().as_ref().map(|held| Arc::clone(&held.value))
     }
 
     /// Forgets this very thing, which was refused.
-    pub(crate) fn forget(&self, refused: &Arc<T>) {
+    pub fn forget(&self, refused: &Arc<T>) {
         self.state().take_if(|held| Arc::ptr_eq(&held.value, refused));
     }
 
