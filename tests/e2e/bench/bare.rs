@@ -1,14 +1,14 @@
 //! The bare loop: merge patches and nothing else, in a process of its own, so that its CPU time can be told.
 
 use std::{
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use chains_e2e::{
     Context as _, Result, bail,
-    cluster::{Api, at_once, wait},
+    cluster::{Api, KUBECTL, at_once, wait},
     ensure,
     stage::Stage,
 };
@@ -121,6 +121,34 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let bare = Bare { seconds, cpu_seconds, round_trips, server: Duration::ZERO };
     println!("{}", serde_json::to_string(&bare)?);
     Ok(())
+}
+
+/// Somebody who is sent every run that is written, whole, as whoever signs runs has to be; killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Onlooker(Child);
+
+impl Onlooker {
+    /// Watches all TaskRuns by `kubectl`, and throws away what comes.
+    pub(crate) fn start(stage: &Stage<'_>, path: &str) -> Result<Self> {
+        let child = Command::new(stage.scene.program(KUBECTL)?)
+            .arg("--kubeconfig")
+            .arg(stage.install.kubeconfig())
+            .args(["get", "--raw", &format!("{path}?watch=true")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .context("start kubectl")?;
+        // Until it is sent what is there.
+        std::thread::sleep(Duration::from_secs(2));
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Onlooker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 async fn send(api: &Api, path: String, patch: &[u8]) -> Result<()> {

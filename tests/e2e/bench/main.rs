@@ -29,7 +29,7 @@ use chains_e2e::{
 };
 use serde_json::{Map, Value, json};
 
-use bare::{Bare, Loop};
+use bare::{Bare, Loop, Onlooker};
 use options::Options;
 use table::{Goal, Table};
 
@@ -155,14 +155,25 @@ impl Bench<'_> {
 
     /// The limit: `count` patches, so many at once.
     fn bare(&self, at_once: usize, count: usize) -> Result<Bare> {
+        self.bare_beside(at_once, count, |_| Ok(()))
+    }
+
+    /// The same, beside something that may be asked of the API server meanwhile.
+    fn bare_beside<T>(
+        &self,
+        at_once: usize,
+        count: usize,
+        beside: impl Fn(&Namespace<'_>) -> Result<T>,
+    ) -> Result<Bare> {
         let namespace = self.fill(&self.plain, count)?;
         let watch = namespace.watch("taskruns")?;
         let what = Loop { at_once, count, path: namespace.path("taskruns"), prefix: PLAIN };
+        let beside = beside(&namespace)?;
         let cluster = self.stage.install.cluster();
         let before = cluster.cpu()?;
         let bare = bare::start(&self.stage, &what, &self.patch)?;
         let server = cluster.cpu()?.saturating_sub(before);
-        drop(watch);
+        drop((watch, beside));
         self.empty(&namespace)?;
         Ok(bare.with_server(server))
     }
@@ -190,6 +201,10 @@ impl Bench<'_> {
             }
         }
         let best = best.context("nothing was measured")?;
+        eprintln!("bare loop beside a watch of whole runs");
+        let onlooker = |of: &Namespace<'_>| Onlooker::start(&self.stage, &of.path("taskruns"));
+        let watched = self.bare_beside(4, n, onlooker)?;
+        table.row("bare loop beside a watch of whole runs", watched.rate(), "/s", None);
         eprintln!("draining {n} runs");
         let drain = drain::drain(self, n)?;
         let share = Goal::at_least(0.9, best.rate());
@@ -202,6 +217,7 @@ impl Bench<'_> {
             Some(Goal::at_most(3.0, best.cpu_ms())),
         );
         table.row("API server and etcd, CPU a bare write", best.server_ms(), "ms", None);
+        table.row("the same beside a watch of whole runs", watched.server_ms(), "ms", None);
         table.row("API server and etcd, CPU a run", drain.server_ms(), "ms", None);
         table.row("requests a run", drain.requests(), "", Some(Goal::at_most(1.0, 1.0)));
         table.row("RSS, peak", drain.peak_mb(), "MB", Some(Goal::at_most(1.0, 40.0)));
