@@ -1,20 +1,17 @@
 //! `archivista`: a server of Archivista.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use chains_config::{Archivista, Config};
+use chains_config::Config;
 use chains_core::{Result, Store};
 use chains_store_archivista::{ArchivistaOptions, ArchivistaStore};
 
 use crate::Environment;
 
-/// What a store is made of. Engines made of the same share it: who uploads the same envelope waits in one line.
-type Inputs = (Archivista, Vec<PathBuf>);
-
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let section = &config.storage.archivista;
     let section = section.as_ref().ok_or_else(|| super::unset("storage.archivista.url"))?;
+    // Engines made of the same share it: who uploads the same envelope waits in one line.
     let inputs = (section.clone(), environment.ca_files.clone());
     let store = environment.kept.get_or_make(inputs, |(section, ca_files)| {
         let options = ArchivistaOptions::new(section.url.as_str());

@@ -1,22 +1,19 @@
 //! `docdb`: a collection of MongoDB or Firestore, or a table of DynamoDB.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use chains_config::{Config, DocDb};
+use chains_config::Config;
 use chains_core::{Error, ErrorKind, Result, Store};
 use chains_store_docdb::{Collection, DocDbOptions, DocDbStore, MongoServer, Variables};
 
 use crate::Environment;
-
-/// What a store is made of. It is the same for every engine that is made of the same: so are its connections.
-type Inputs = (DocDb, Vec<PathBuf>);
 
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let Some(section) = &config.storage.docdb else {
         let why = "`storage.docdb.url`: must be set where `docdb` is a store";
         return Err(Error::new(ErrorKind::Configuration, why));
     };
+    // Engines made of the same share it, with its connections.
     let inputs = (section.clone(), environment.ca_files.clone());
     let store = environment.kept.get_or_make(inputs, |(section, ca_files)| {
         let options = DocDbOptions::new(Collection::parse(&section.url)?);

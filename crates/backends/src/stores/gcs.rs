@@ -1,19 +1,16 @@
 //! `gcs`: a bucket of Google Cloud Storage.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use chains_config::{Config, Gcs};
+use chains_config::Config;
 use chains_core::{Result, Store};
 use chains_store_gcs::{BucketStore, GcsOptions};
 
 use crate::Environment;
 
-/// What a store is made of. Engines made of the same share it, with its connections and the order in which it writes.
-type Inputs = (Gcs, Vec<PathBuf>);
-
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let section = config.storage.gcs.as_ref().ok_or_else(|| super::unset("storage.gcs.bucket"))?;
+    // Engines made of the same share it, with its connections and the order in which it writes.
     let inputs = (section.clone(), environment.ca_files.clone());
     let store = environment.kept.get_or_make(inputs, |(section, ca_files)| {
         let ca_files = ca_files.clone();

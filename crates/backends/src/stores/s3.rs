@@ -1,19 +1,16 @@
 //! `s3`: a bucket of Amazon S3, or of what speaks its protocol.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use chains_config::{Config, S3, ServiceUrl};
+use chains_config::{Config, ServiceUrl};
 use chains_core::{Result, Store};
 use chains_store_gcs::{BucketStore, S3Options};
 
 use crate::Environment;
 
-/// What a store is made of. Engines made of the same share it, with its connections and the order in which it writes.
-type Inputs = (S3, Vec<PathBuf>);
-
 pub(super) fn build(config: &Config, environment: &Environment) -> Result<Arc<dyn Store>> {
     let section = config.storage.s3.as_ref().ok_or_else(|| super::unset("storage.s3.bucket"))?;
+    // Engines made of the same share it, with its connections and the order in which it writes.
     let inputs = (section.clone(), environment.ca_files.clone());
     let store = environment.kept.get_or_make(inputs, |(section, ca_files)| {
         BucketStore::s3(S3Options {
