@@ -1,6 +1,7 @@
 //! A backend or a format that panics is that one's failure: everything else is done, and it may be tried again.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "it is what is tested")]
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "the clones become trait objects")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
