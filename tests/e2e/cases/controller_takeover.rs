@@ -5,6 +5,7 @@ use chains_e2e::{
     cluster::Seen,
     controller::NEEDS,
     ensure,
+    install::{Install, NAMESPACE, deploy},
     runs::{self, Child},
     stage::{Stage, by_object},
     tekton::names,
@@ -23,6 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("controller_takeover::pipelines_too", &NEEDS, pipelines),
         case("controller_takeover::failed_ones_wait_for_chains_retry", &NEEDS, failed),
         case("controller_takeover::the_way_back", &NEEDS, way_back),
+        case("controller_takeover::configuration_and_key_are_left_alone", &NEEDS, left_alone),
     ]
 }
 
@@ -221,6 +223,47 @@ fn way_back(scene: &Scene<'_>) -> Result<()> {
         let without = json!({ "apiVersion": run["apiVersion"], "kind": "TaskRun", "metadata": {} });
         let freed = cluster.api().apply(&path, "tekton-chains-controller/finalizers", &without)?;
         ensure!(freed["metadata"]["finalizers"].is_null(), "it cannot be taken off: {freed}");
+    }
+    Ok(())
+}
+
+/// What somebody put into ConfigMap and Secret by `kubectl apply` is theirs: it would go with an apply of the same objects
+/// without data.
+fn left_alone(scene: &Scene<'_>) -> Result<()> {
+    let cluster = cluster::borrow(scene)?;
+    Install::apply(scene, &cluster)?;
+    let theirs = json!({
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": { "name": "chains-config", "namespace": NAMESPACE },
+                "data": { "builder.id": "https://ci.example.com" },
+            },
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": { "name": "signing-secrets", "namespace": NAMESPACE },
+                "stringData": { "cosign.pub": "theirs" },
+            },
+        ],
+    });
+    let file = scene.write("theirs.json", theirs.to_string())?;
+    let there = |kind: &str, name: &str| {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/{kind}/{name}");
+        cluster.api().get(&path).map(|object| object["data"].clone())
+    };
+    let ways: [&[&str]; 2] = [&[], &["--server-side", "--force-conflicts"]];
+    for how in ways {
+        let kubectl = || cluster.kubectl(scene).arg("apply").args(how);
+        kubectl().arg("-f").arg(&file).ok()?;
+        kubectl().arg("-k").arg(deploy().join("replace")).ok()?;
+        let config = there("configmaps", "chains-config")?;
+        ensure!(config["builder.id"] == "https://ci.example.com", "{how:?}: {config}");
+        let secret = there("secrets", "signing-secrets")?;
+        ensure!(secret["cosign.pub"].is_string(), "{how:?}: {secret}");
     }
     Ok(())
 }
