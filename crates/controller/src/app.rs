@@ -46,18 +46,24 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// faulty configuration, a missing key, an API server that does not answer are waited for, and told.
 pub(crate) async fn run(args: Args, registry: Registry) -> anyhow::Result<()> {
     let logs = Arc::new(logs::start(args.log_format)?);
+    let ended = observed(&args, registry, &logs).await;
+    if let Err(error) = &ended {
+        tracing::error!(error = format!("{error:#}"), "cannot go on");
+    }
+    if let Some(logs) = Arc::into_inner(logs) {
+        logs.stop().await;
+    }
+    ended
+}
+
+/// With probes and metrics.
+async fn observed(args: &Args, registry: Registry, logs: &Arc<Logs>) -> anyhow::Result<()> {
     let health = Health::new();
     let metrics = Metrics::new();
     let server = Server::start(args.listen, health.clone(), metrics.clone()).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %server.address(), "starting");
-    let stopped = controller(&args, registry, &logs, &health, &metrics).await;
-    if let Err(error) = &stopped {
-        tracing::error!(error = format!("{error:#}"), "cannot go on");
-    }
+    let stopped = controller(args, registry, logs, &health, &metrics).await;
     drop(server);
-    if let Some(logs) = Arc::into_inner(logs) {
-        logs.stop().await;
-    }
     stopped
 }
 
@@ -170,6 +176,7 @@ fn settings_options(
 ) -> settings::Options {
     let ambient = args.ambient_registry_credentials;
     let credentials = ServiceAccountCredentials::new(client.clone(), ambient);
+    let backends = Backends::new(metrics.clone(), health.part("backends"));
     let environment = Environment {
         registry_credentials: Arc::new(credentials),
         insecure_registries: args.insecure_registry.clone(),
@@ -178,7 +185,7 @@ fn settings_options(
         cache: std::env::var_os("TUF_ROOT").filter(|path| !path.is_empty()).map(Into::into),
         policy: POLICY,
         log_limit: Some(LOG_LIMIT),
-        meter: Some(Backends::new(metrics.clone(), health.part("backends"))),
+        meter: Some(Arc::clone(&backends) as _),
         registry,
         ..Environment::anonymous()
     };
@@ -195,6 +202,7 @@ fn settings_options(
                 logs.set_level(level);
             }
         }),
+        set_backends: Arc::new(move || backends.forget()),
         set_valid: Arc::new(move |subject, valid| match subject {
             Subject::Configuration => metrics.config_valid(valid),
             Subject::SigningKey => metrics.key_valid(valid),

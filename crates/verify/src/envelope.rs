@@ -56,7 +56,9 @@ pub fn verify_envelope(
 pub fn verify_detached(message: &[u8], signature: &[u8], keys: &[PublicKey]) -> Result<Verified> {
     find(keys, message, std::iter::once(signature))?.ok_or_else(|| {
         let ids = ids(keys);
-        failed(format!("signature: it is not by {ids} over these bytes: either has been changed"))
+        failed(format!(
+            "signature: it is not by {ids} over these bytes: another key made it, or one of them was changed"
+        ))
     })
 }
 
@@ -101,7 +103,7 @@ fn explain(envelope: &Envelope, keys: &[PublicKey]) -> Error {
     let claimed = envelope.signatures.iter().find(|signature| claims_ours(&signature.keyid));
     failed(match claimed {
         Some(signature) if signature.keyid.is_empty() => format!(
-            "signature: none is by {} over this payload: either has been changed",
+            "signature: none is by {} over this payload: another key made it, or one of them was changed",
             ids(keys)
         ),
         Some(signature) => format!(

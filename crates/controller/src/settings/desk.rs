@@ -167,8 +167,12 @@ impl Desk {
             Some(engine) => Ok(engine),
             None => configuration::engine(config, &self.options.environment, signer.clone()),
         };
+        let is_new = kept.is_none();
         match engine {
             Ok(engine) => {
+                if is_new {
+                    (self.options.set_backends)();
+                }
                 let config = config.clone();
                 self.enact(Made { config, signer, engine });
             }

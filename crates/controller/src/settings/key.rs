@@ -48,7 +48,14 @@ impl Found {
         if entries.contains_key(X509_KEY) || entries.contains_key(COSIGN_KEY) {
             return Self::Key(Entries(entries));
         }
-        Self::Nothing(format!("no private key in {place}: looked for {X509_KEY} and {COSIGN_KEY}"))
+        let elsewhere = if place.starts_with("k8s://") {
+            ""
+        } else {
+            "; a Secret is read where `signers.x509.key` says k8s://NAMESPACE/NAME"
+        };
+        Self::Nothing(format!(
+            "no private key in {place}: looked for {X509_KEY} and {COSIGN_KEY}{elsewhere}"
+        ))
     }
 
     /// Reads the files of a folder.

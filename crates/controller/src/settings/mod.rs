@@ -78,6 +78,8 @@ pub(crate) struct Options {
     pub(crate) environment: Environment,
     /// Told the level of the log when it changes.
     pub(crate) set_log_level: Arc<dyn Fn(Level) + Send + Sync>,
+    /// Told when other backends come into force.
+    pub(crate) set_backends: Arc<dyn Fn() + Send + Sync>,
     /// Told whether what the cluster has now is in use.
     pub(crate) set_valid: Arc<dyn Fn(Subject, bool) + Send + Sync>,
 }

@@ -16,6 +16,9 @@ use super::metrics::Metrics;
 /// How much of an error is told, in characters.
 const LONGEST: usize = 400;
 
+/// What is told before a call.
+const NOBODY: &str = "none was called yet";
+
 /// Counts every call of a backend, and keeps in mind which of them fail.
 #[derive(Debug)]
 pub(crate) struct Backends {
@@ -36,8 +39,14 @@ struct Trouble {
 impl Backends {
     /// Tells `part` how they are, and counts in `metrics`.
     pub(crate) fn new(metrics: Metrics, part: Part) -> Arc<Self> {
-        part.ok("none was called yet");
+        part.ok(NOBODY);
         Arc::new(Self { metrics, part, seen: Mutex::default() })
+    }
+
+    /// Begins anew: what was called until now may be called no more.
+    pub(crate) fn forget(&self) {
+        self.seen().clear();
+        self.part.ok(NOBODY);
     }
 
     fn seen(&self) -> MutexGuard<'_, BTreeMap<(&'static str, String), Option<Trouble>>> {
@@ -158,5 +167,7 @@ mod tests {
         check(&health, &[told]);
         backends.measured(&stored);
         check(&health, &["[+] backends ok: sign kms answers; store gcs answers\n"]);
+        backends.forget();
+        check(&health, &["[+] backends ok: none was called yet\n"]);
     }
 }

@@ -209,7 +209,9 @@ impl Watch {
 
     /// Tells what went wrong, and whether to begin anew.
     async fn failed(&mut self, error: &watcher::Error) -> bool {
-        let what = format!("watching {}s", self.api.kind);
+        let namespace = self.namespace.as_deref();
+        let place = namespace.map(|name| format!(" in the namespace {name}")).unwrap_or_default();
+        let what = format!("watching {}s{place}", self.api.kind);
         let status = status_code(error);
         if self.streaming && matches!(status, Some(400 | 422)) {
             tracing::info!(kind = %self.api.kind, "the API server does not stream lists: reading them in pages");

@@ -109,7 +109,8 @@ impl Row {
     pub(super) fn cells(&self) -> [String; 3] {
         let next = self.next_attempt.as_ref().map(|next| format!("until {next}"));
         let state = self.state.map(str::to_owned).into_iter().chain(next).collect::<Vec<_>>();
-        let was = [state.join(" ")].into_iter().chain(self.reason.clone()).collect::<Vec<_>>();
+        let reason = self.reason.as_deref().map(short);
+        let was = [state.join(" ")].into_iter().chain(reason).collect::<Vec<_>>();
         let now = match self.outcome {
             Outcome::Started => "started again",
             Outcome::WouldStart => "would be started again",
@@ -121,4 +122,17 @@ impl Row {
             self.detail.as_ref().map_or_else(|| now.to_owned(), |why| format!("{now}: {why}"));
         [format!("{} {}/{}", self.kind, self.namespace, self.name), was.join(": "), now]
     }
+}
+
+/// How much of a reason stands in a table, in characters; JSON has the whole.
+const REASON: usize = 100;
+
+/// The beginning of a text, in one line.
+fn short(text: &str) -> String {
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(REASON) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }

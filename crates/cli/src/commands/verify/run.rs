@@ -119,7 +119,12 @@ async fn of_image(run: &Run, images: &[ImageDigest], trust: Trust<'_>, found: &m
         Ok(None) => None,
         Ok(Some(stored)) => {
             let (item, signed) = image_item(&stored, images, trust);
+            let verified = item.verified;
             found.items.push(item);
+            if !verified {
+                // There is one, of whichever image: where it does not hold, nobody knows.
+                return;
+            }
             signed
         }
         Err(error) => {

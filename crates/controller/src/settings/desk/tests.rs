@@ -43,6 +43,7 @@ impl Trial {
             signing_secrets: folder.path().to_owned(),
             environment: Environment::anonymous(),
             set_log_level: Arc::new(move |to| level.lock().expect("whole").push(to)),
+            set_backends: Arc::new(|| {}),
             set_valid: Arc::new(move |subject, valid| {
                 told.lock().expect("whole").push((subject, valid));
             }),
