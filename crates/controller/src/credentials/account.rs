@@ -2,15 +2,16 @@
 
 use chains_core::{Error, ErrorKind, RegistryCredential, RegistryCredentials as _, Result};
 use chains_store_oci::Keyring;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::ByteString;
+use serde::Deserialize;
 
-/// Types of Secrets that hold registry credentials, and the entry that has them.
+/// Types of Secrets that hold registry credentials.
 const JSON_TYPE: &str = "kubernetes.io/dockerconfigjson";
-const JSON_ENTRY: &str = ".dockerconfigjson";
 const LEGACY_TYPE: &str = "kubernetes.io/dockercfg";
-const LEGACY_ENTRY: &str = ".dockercfg";
-/// How many bytes of credentials one account may have: hundreds of registries.
-const MOST_BYTES: usize = 128 * 1024;
+/// How many bytes of credentials one account may have: fifty registries with keys of Google's, which are long.
+const MOST_BYTES: usize = 256 * 1024;
+/// How many entries: small ones take more in memory than in JSON.
+const MOST_ENTRIES: usize = 512;
 
 /// What was found for one ServiceAccount.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub(super) struct Account {
     pub(super) faults: Vec<Fault>,
     /// How many bytes it was read from.
     pub(super) bytes: usize,
+    /// How many entries it has.
+    pub(super) entries: usize,
 }
 
 /// An error that can be told more than once.
@@ -36,6 +39,13 @@ pub(super) struct Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self { kind: error.kind(), retryable: error.is_retryable(), report: error.report() }
+    }
+}
+
+impl Fault {
+    /// Whether another attempt may do without it.
+    pub(super) const fn is_retryable(&self) -> bool {
+        self.retryable
     }
 }
 
@@ -70,13 +80,14 @@ impl Account {
     /// [`ErrorKind::TooLarge`] where that is more than is kept of one account.
     pub(super) fn add(&mut self, list: List, found: Found) -> Result<()> {
         let bytes = self.bytes.saturating_add(found.bytes);
-        if bytes > MOST_BYTES {
+        let entries = self.entries.saturating_add(found.keyring.entries());
+        if bytes > MOST_BYTES || entries > MOST_ENTRIES {
             let why = format!(
-                "the Secrets of a ServiceAccount may have {MOST_BYTES} bytes of registry credentials"
+                "its Secrets may have {MOST_BYTES} bytes and {MOST_ENTRIES} entries of registry credentials"
             );
             return Err(Error::new(ErrorKind::TooLarge, why));
         }
-        self.bytes = bytes;
+        (self.bytes, self.entries) = (bytes, entries);
         match list {
             List::Mounted => self.mounted.merge(found.keyring),
             List::Pull => self.pull.merge(found.keyring),
@@ -92,6 +103,22 @@ pub(super) enum List {
     Pull,
 }
 
+/// Of a Secret what may be credentials. Users write Secrets: whatever else is in them is not kept, nor parsed.
+#[derive(Default, Deserialize)]
+pub(super) struct Secret {
+    #[serde(rename = "type")]
+    type_: Option<String>,
+    data: Option<Data>,
+}
+
+#[derive(Default, Deserialize)]
+struct Data {
+    #[serde(rename = ".dockerconfigjson")]
+    json: Option<ByteString>,
+    #[serde(rename = ".dockercfg")]
+    legacy: Option<ByteString>,
+}
+
 /// The credentials in a Secret.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -101,17 +128,17 @@ pub(super) struct Found {
 
 /// The credentials in a Secret of a type for them; `None` for other types and where the entry is empty.
 pub(super) fn keyring_of(secret: &Secret) -> Result<Option<Found>> {
-    let entry = |name: &str| {
-        let bytes = secret.data.as_ref().and_then(|data| data.get(name));
-        bytes.map(|bytes| bytes.0.as_slice()).filter(|bytes| !bytes.is_empty())
-    };
     type Parse = fn(&[u8]) -> Result<Keyring>;
-    let (name, parse): (_, Parse) = match secret.type_.as_deref() {
-        Some(JSON_TYPE) => (JSON_ENTRY, Keyring::from_docker_config_json),
-        Some(LEGACY_TYPE) => (LEGACY_ENTRY, Keyring::from_dockercfg),
+    let data = secret.data.as_ref();
+    let (entry, parse): (_, Parse) = match secret.type_.as_deref() {
+        Some(JSON_TYPE) => (data.and_then(|it| it.json.as_ref()), Keyring::from_docker_config_json),
+        Some(LEGACY_TYPE) => (data.and_then(|it| it.legacy.as_ref()), Keyring::from_dockercfg),
         _ => return Ok(None),
     };
-    let Some(bytes) = entry(name) else { return Ok(None) };
+    let Some(bytes) = entry.map(|entry| entry.0.as_slice()).filter(|bytes| !bytes.is_empty())
+    else {
+        return Ok(None);
+    };
     if bytes.len() > MOST_BYTES {
         let why = format!("it has {} bytes of them, and {MOST_BYTES} are read", bytes.len());
         return Err(Error::new(ErrorKind::TooLarge, why));
@@ -121,18 +148,16 @@ pub(super) fn keyring_of(secret: &Secret) -> Result<Option<Found>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use k8s_openapi::ByteString;
-
     use super::*;
 
+    const JSON_ENTRY: &str = ".dockerconfigjson";
+    const LEGACY_ENTRY: &str = ".dockercfg";
+
     fn docker_secret(type_: &str, entry: &str, json: &str) -> Secret {
-        Secret {
-            type_: Some(type_.to_owned()),
-            data: Some(BTreeMap::from([(entry.to_owned(), ByteString(json.as_bytes().to_vec()))])),
-            ..Secret::default()
-        }
+        let data =
+            serde_json::json!({ entry: ByteString(json.as_bytes().to_vec()), "other": "eA==" });
+        let secret = serde_json::json!({ "type": type_, "metadata": {}, "data": data });
+        serde_json::from_value(secret).expect("a Secret")
     }
 
     fn ring(entries: &[(&str, &str)]) -> Keyring {
@@ -187,6 +212,14 @@ mod tests {
         let error = account.add(List::Pull, half()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", error.report());
         assert!(account.bytes <= MOST_BYTES);
+        let entries: Vec<String> = (0..MOST_ENTRIES).map(|n| format!("\"a{n}.io\":1")).collect();
+        let json = format!("{{{}}}", entries.join(","));
+        let many =
+            || keyring_of(&docker_secret(LEGACY_TYPE, LEGACY_ENTRY, &json)).expect("readable");
+        let mut account = Account::default();
+        account.add(List::Mounted, many().expect("of the type")).expect("it fits");
+        let error = account.add(List::Mounted, many().expect("of the type")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", error.report());
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@
 
 mod account;
 mod cache;
+mod names;
 mod reader;
 
 use std::sync::Arc;
@@ -33,7 +34,7 @@ const GOOD: Duration = Duration::from_secs(30);
 /// How long it is where some of it could not be read.
 const FAULTY: Duration = Duration::from_secs(5);
 /// How many accounts are kept: users write what is in them, and all together it is to be little.
-const MOST: usize = 128;
+const MOST: usize = 64;
 /// How long reading an account with its Secrets may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -70,7 +71,9 @@ impl ServiceAccountCredentials {
         let (namespace, name) = (Arc::clone(&key.0), Arc::clone(&key.1));
         let read = || async move {
             let account = read_in_time(&self.reader, &namespace, &name).await;
-            let time = if account.faults.is_empty() { GOOD } else { FAULTY };
+            // What cannot get better by itself need not be read again so soon.
+            let may_mend = account.faults.iter().any(Fault::is_retryable);
+            let time = if may_mend { FAULTY } else { GOOD };
             (Arc::new(account), time)
         };
         self.accounts.get(&key, read).await

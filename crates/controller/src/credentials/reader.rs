@@ -5,18 +5,30 @@ use std::sync::Arc;
 use chains_cluster::SecretRef;
 use chains_core::{Error, ErrorKind, Result};
 use futures_util::stream::{self, StreamExt as _};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::{Api, Client};
+use kube::Client;
+use kube::api::GetParams;
+use kube::core::Request;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-use super::account::{Account, Found, List, keyring_of};
+use super::account::{Account, Found, List, Secret, keyring_of};
+use super::names::Names;
 
 /// How many Secrets of one account are read: nobody needs more, and anybody could list more.
-const MOST_SECRETS: usize = 64;
-/// How many of them at once, and how many of all accounts together: each may have a megabyte.
-const AT_ONCE: usize = 8;
+pub(super) const MOST_SECRETS: usize = 64;
+/// How many objects are read at once, of all accounts together: each may have more than a megabyte.
+const AT_ONCE: usize = 4;
 /// The account of pods that name none.
 pub(super) const DEFAULT: &str = "default";
+
+/// Of a ServiceAccount what names its Secrets. Users write ServiceAccounts: whatever else is in them is not kept.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceAccount {
+    secrets: Option<Names>,
+    image_pull_secrets: Option<Names>,
+}
 
 /// Reads accounts; clones share the bound on what is read at once.
 #[derive(Clone)]
@@ -37,34 +49,43 @@ impl Reader {
             tracing::warn!(namespace, name, "no ServiceAccount can have this name");
             return account;
         }
-        let found = match service_account(&self.client, namespace, name).await {
-            Ok(found) => found,
+        let names = match self.names(namespace, name).await {
+            Ok(Some(names)) => names,
+            Ok(None) => {
+                // In namespaces that are about to go, `default` is gone before its runs.
+                if name == DEFAULT {
+                    tracing::debug!(namespace, name, "the ServiceAccount is not there");
+                } else {
+                    tracing::warn!(namespace, name, "the ServiceAccount is not there");
+                }
+                return account;
+            }
             Err(error) => {
                 account.faults.push(error.into());
                 return account;
             }
         };
-        let Some(found) = found else {
-            // In namespaces that are about to go, `default` is gone before its runs.
-            if name == DEFAULT {
-                tracing::debug!(namespace, name, "the ServiceAccount is not there");
-            } else {
-                tracing::warn!(namespace, name, "the ServiceAccount is not there");
-            }
-            return account;
-        };
-        let read = secrets_of(&found)
+        let read = names
             .into_iter()
             .map(|(list, name)| async move { (list, self.secret(namespace, &name).await) });
         let mut all = stream::iter(read).buffered(AT_ONCE);
         while let Some((list, found)) = all.next().await {
             let added = found.and_then(|found| found.map_or(Ok(()), |it| account.add(list, it)));
             if let Err(error) = added {
+                let error = error.context(format!("the ServiceAccount {namespace}/{name}"));
                 tracing::warn!(namespace, error = %error.report(), "registry credentials are passed over");
                 account.faults.push(error.into());
             }
         }
         account
+    }
+
+    /// The Secrets that the account names; `None` where it is not there.
+    async fn names(&self, namespace: &str, name: &str) -> Result<Option<Vec<(List, String)>>> {
+        let what =
+            format!("reading the ServiceAccount {namespace}/{name} for registry credentials");
+        let found = self.get((namespace, "serviceaccounts", name), &what, secrets_of).await?;
+        Ok(found)
     }
 
     /// The credentials in a Secret; `None` where it is not there or holds other things.
@@ -73,46 +94,56 @@ impl Reader {
             tracing::warn!(namespace, name, "no Secret can have this name");
             return Ok(None);
         }
-        let what = || format!("reading the Secret {namespace}/{name} for registry credentials");
-        let closed = |e| Error::new(ErrorKind::Internal, what()).with_source(e);
-        let _turn = self.turns.acquire().await.map_err(closed)?;
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let found = api.get_opt(name).await;
-        let Some(secret) = found.map_err(|e| refused(what(), "secrets", namespace, e))? else {
+        let what = format!("reading the Secret {namespace}/{name} for registry credentials");
+        let found =
+            self.get((namespace, "secrets", name), &what, |it: Secret| keyring_of(&it)).await?;
+        let Some(keyring) = found else {
             tracing::warn!(namespace, name, "a Secret that a ServiceAccount names is not there");
             return Ok(None);
         };
-        keyring_of(&secret)
-            .map_err(|error| Error::new(ErrorKind::Unauthorized, what()).with_source(error))
+        keyring.map_err(|error| match error.kind() {
+            ErrorKind::TooLarge => error.context(what),
+            _ => Error::new(ErrorKind::Unauthorized, what).with_source(error),
+        })
+    }
+
+    /// What is wanted of an object, `None` where it is not there. The object itself is gone before the next has its turn.
+    async fn get<T: DeserializeOwned, U>(
+        &self,
+        (namespace, plural, name): (&str, &str, &str),
+        what: &str,
+        wanted: impl FnOnce(T) -> U,
+    ) -> Result<Option<U>> {
+        let internal = |why: String| Error::new(ErrorKind::Internal, what).with_source(why);
+        let request = Request::new(format!("/api/v1/namespaces/{namespace}/{plural}"))
+            .get(name, &GetParams::default())
+            .map_err(|e| internal(e.to_string()))?;
+        let _turn = self.turns.acquire().await.map_err(|e| internal(e.to_string()))?;
+        match self.client.request(request).await {
+            Ok(object) => Ok(Some(wanted(object))),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(refused(what.to_owned(), plural, namespace, error)),
+        }
     }
 }
 
 /// The Secrets that the account names, each once, in their order.
-fn secrets_of(account: &ServiceAccount) -> Vec<(List, String)> {
-    let mounted = account.secrets.iter().flatten().filter_map(|secret| secret.name.clone());
-    let pull = account.image_pull_secrets.iter().flatten().map(|secret| secret.name.clone());
-    let mounted = mounted.map(|name| (List::Mounted, name));
+fn secrets_of(account: ServiceAccount) -> Vec<(List, String)> {
+    let of = |list, names: Option<Names>| {
+        names.unwrap_or_default().0.into_iter().map(move |name| (list, name))
+    };
+    let all = of(List::Mounted, account.secrets).chain(of(List::Pull, account.image_pull_secrets));
     let mut names: Vec<(List, String)> = Vec::new();
-    for (list, name) in mounted.chain(pull.map(|name| (List::Pull, name))) {
+    for (list, name) in all {
         if names.len() == MOST_SECRETS {
             tracing::warn!(most = MOST_SECRETS, "a ServiceAccount has more Secrets than are read");
             break;
         }
-        if !name.is_empty() && !names.iter().any(|(_, known)| *known == name) {
+        if !names.iter().any(|(_, known)| *known == name) {
             names.push((list, name));
         }
     }
     names
-}
-
-async fn service_account(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<ServiceAccount>> {
-    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    let what = || format!("reading the ServiceAccount {namespace}/{name} for registry credentials");
-    api.get_opt(name).await.map_err(|error| refused(what(), "serviceaccounts", namespace, error))
 }
 
 /// The API server's answer. Rights are given without anybody touching the run, so that another attempt may succeed.
@@ -132,30 +163,24 @@ fn can_be_named(namespace: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::{LocalObjectReference, ObjectReference};
-
     use super::super::account::Fault;
     use super::*;
 
     #[test]
     fn secrets_come_before_pull_secrets_each_once() {
-        let account = |mounted: &[&str], pull: &[&str]| ServiceAccount {
-            secrets: Some(
-                mounted
-                    .iter()
-                    .map(|name| ObjectReference {
-                        name: Some((*name).to_owned()),
-                        ..ObjectReference::default()
-                    })
-                    .collect(),
-            ),
-            image_pull_secrets: Some(
-                pull.iter().map(|name| LocalObjectReference { name: (*name).to_owned() }).collect(),
-            ),
-            ..ServiceAccount::default()
+        let account = |mounted: &[&str], pull: &[&str]| -> ServiceAccount {
+            let named = |names: &[&str]| -> Vec<serde_json::Value> {
+                names.iter().map(|name| serde_json::json!({ "name": name, "kind": "x" })).collect()
+            };
+            let json = serde_json::json!({
+                "metadata": { "name": "builder" },
+                "secrets": named(mounted),
+                "imagePullSecrets": named(pull),
+            });
+            serde_json::from_value(json).expect("a ServiceAccount")
         };
         let check = |mounted: &[&str], pull: &[&str], expect: &[(List, &str)]| {
-            let found = secrets_of(&account(mounted, pull));
+            let found = secrets_of(account(mounted, pull));
             let expect: Vec<_> = expect.iter().map(|(l, name)| (*l, (*name).to_owned())).collect();
             assert_eq!(found, expect);
         };
@@ -167,8 +192,11 @@ mod tests {
         );
         let many: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert_eq!(secrets_of(&account(&many, &["x"])).len(), MOST_SECRETS);
-        assert_eq!(secrets_of(&ServiceAccount::default()), []);
+        assert_eq!(secrets_of(account(&many, &["x"])).len(), MOST_SECRETS);
+        assert_eq!(secrets_of(ServiceAccount::default()), []);
+        let odd = r#"{"secrets": null, "imagePullSecrets": [{}, {"name": null}, {"name": "a"}]}"#;
+        let odd = serde_json::from_str(odd).expect("a ServiceAccount");
+        assert_eq!(secrets_of(odd), [(List::Pull, "a".to_owned())]);
     }
 
     #[test]

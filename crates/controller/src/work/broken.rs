@@ -15,19 +15,27 @@ use crate::watching::{Mark, Todo};
 
 /// How long such a run waits where nothing can be written on it: others are not to suffer.
 const PAUSE: Duration = Duration::from_secs(300);
+/// How often that is for a run that is gone: nobody but us has it.
+const WAITS: u32 = 3;
 const WHY: &str =
     "the program failed at this run (a panic, told on standard error): please report it";
 
 impl Worker {
-    /// Counts the attempt as one that failed, and so gives up in the end: the run is not to be held for ever.
+    /// Counts the attempt as one that failed, and so gives up in the end: the run is not to be held for ever. Where even
+    /// that fails (nothing can be read of it, say) it is tried again from time to time, and one that is gone given up.
     pub(super) async fn broken(&self, item: Item) -> Done {
         tracing::error!("{WHY}");
+        if item.verdict.is_some() {
+            // Only the write is left, and what was made is not to be made again.
+            return put_aside(item);
+        }
         match AssertUnwindSafe(self.count(&item)).catch_unwind().await {
             Ok(Ok(done)) => done,
             Ok(Err(error)) => {
                 tracing::warn!(error = %error.report(), "it could not be told on the run");
                 put_aside(item)
             }
+            Err(_panic) if item.gone && item.waits >= WAITS => Done::Finished(None),
             Err(_panic) => put_aside(item),
         }
     }

@@ -89,6 +89,12 @@ impl Keyring {
         found.map_or_else(|| Ok(Self::default()), Self::from_docker_config_file)
     }
 
+    /// How many entries there are; helpers are none.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.sources.iter().map(|source| source.entries.len()).sum()
+    }
+
     /// Adds another keyring's entries; where both have one of the same rank, its own come first.
     pub fn merge(&mut self, other: Self) {
         self.sources.extend(other.sources);
