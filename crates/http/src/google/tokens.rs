@@ -90,12 +90,16 @@ impl Tokens {
     /// The domain of the services that the credentials are for.
     ///
     /// # Errors
-    /// Where there are no credentials.
+    /// As of [`Tokens::token`].
     pub async fn domain(&self) -> Result<String> {
-        let domain = match self.variables.get(UNIVERSE) {
-            Some(domain) => Some(domain),
-            None => self.found()?.universe_domain().await,
-        };
+        if let Some(domain) = self.variables.get(UNIVERSE) {
+            return Ok(domain);
+        }
+        let found = self.found()?;
+        // The library tells no domain also where whoever knows it refuses or does not answer: who gave a token does.
+        self.answered(&found, found.access_token()).await?;
+        let asking = async { Ok(found.universe_domain().await) };
+        let domain = self.answered(&found, asking).await?;
         Ok(domain.unwrap_or_else(|| "googleapis.com".to_owned()))
     }
 
@@ -106,6 +110,8 @@ impl Tokens {
     ) -> Result<T> {
         let limit = self.want.limit;
         let Ok(answered) = tokio::time::timeout(limit, asking).await else {
+            // What waits in the background may wait for ever.
+            self.forget(found);
             let why = self.with_advice(&format!("no answer within {limit:?}"));
             return Err(Error::new(ErrorKind::Timeout, WHAT).with_source(why));
         };
