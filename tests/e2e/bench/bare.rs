@@ -130,7 +130,7 @@ pub(crate) struct Onlooker(Child);
 impl Onlooker {
     /// Watches all TaskRuns by `kubectl`, and throws away what comes.
     pub(crate) fn start(stage: &Stage<'_>, path: &str) -> Result<Self> {
-        let child = Command::new(stage.scene.program(KUBECTL)?)
+        let mut child = Command::new(stage.scene.program(KUBECTL)?)
             .arg("--kubeconfig")
             .arg(stage.install.kubeconfig())
             .args(["get", "--raw", &format!("{path}?watch=true")])
@@ -140,6 +140,7 @@ impl Onlooker {
             .context("start kubectl")?;
         // Until it is sent what is there.
         std::thread::sleep(Duration::from_secs(2));
+        ensure!(child.try_wait()?.is_none(), "kubectl does not watch");
         Ok(Self(child))
     }
 }
