@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -208,9 +208,12 @@ async fn what_asks_to_wait_is_waited_for_and_asked_again() {
     let signer = with_token(&server, "good");
     signed(&signer, b"message").await;
     let wait = |seconds: &str| errors(429, &["slow down"]).header("retry-after", seconds);
-    vault.lock().unwrap().instead.extend([wait("0"), wait("0")]);
+    let moment = || errors(429, &["slow down"]).header("retry-after-ms", "1");
+    vault.lock().unwrap().instead.extend([wait("0"), moment()]);
+    let started = Instant::now();
     signed(&signer, b"message").await;
-    vault.lock().unwrap().instead.extend([wait("0"), wait("0"), wait("0")]);
+    assert!(started.elapsed() >= Duration::from_secs(1), "it asks again at once");
+    vault.lock().unwrap().instead.extend([moment(), moment(), moment()]);
     check(&refused(&signer).await, "throttled", &["429", "slow down"]);
     vault.lock().unwrap().instead.push(wait("3600"));
     check(&refused(&signer).await, "throttled", &["429", "slow down"]);
