@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chains_core::{Secret, Signer as _};
-use chains_signer_kms::{KmsOptions, KmsSigner};
+use chains_signer_kms::{KmsOptions, KmsSigner, Spire};
 use chains_testkit::signer::Determinism;
 use serde_json::{Value, json};
 
@@ -217,6 +217,18 @@ async fn what_asks_to_wait_is_waited_for_and_asked_again() {
     check(&refused(&signer).await, "throttled", &["429", "slow down"]);
     vault.lock().unwrap().instead.push(wait("3600"));
     check(&refused(&signer).await, "throttled", &["429", "slow down"]);
+}
+
+#[tokio::test]
+async fn where_no_agent_of_spire_answers_it_says_what_to_do() {
+    let (server, _) = start().await;
+    let mut options = options("hashivault://key", &[("VAULT_ADDR", &server.url())]);
+    let (socket, audience) = ("unix:///none/agent.sock".to_owned(), "vault".to_owned());
+    options.vault.spire = Some(Spire { socket, audience });
+    let what = "fetching a JWT from SPIRE at unix:///none/agent.sock";
+    let advice = "see that the agent runs and that its socket is there";
+    let words = [what, advice, "signers.kms.auth.spire.sock"];
+    check(&refused(&signer_of(options)).await, "unavailable", &words);
 }
 
 #[tokio::test]
