@@ -20,6 +20,7 @@ mod keyless_refusals;
 mod keys;
 mod kms_clouds;
 mod kms_controller;
+mod kms_controller_failures;
 mod kms_openbao;
 mod kms_openbao_failures;
 mod kms_secrets;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         kms_clouds::cases(),
         kms_secrets::cases(),
         kms_controller::cases(),
+        kms_controller_failures::cases(),
         subjects::cases(),
         concurrency::cases(),
         tampering::cases(),
