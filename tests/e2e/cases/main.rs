@@ -24,6 +24,7 @@ mod kms_controller_failures;
 mod kms_openbao;
 mod kms_openbao_failures;
 mod kms_secrets;
+mod kms_spire;
 mod peers;
 mod peers_sigstore;
 mod store_archivista;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         kms_secrets::cases(),
         kms_controller::cases(),
         kms_controller_failures::cases(),
+        kms_spire::cases(),
         subjects::cases(),
         concurrency::cases(),
         tampering::cases(),

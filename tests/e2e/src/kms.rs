@@ -7,6 +7,7 @@ mod google;
 mod jwt;
 mod openbao;
 mod proxy;
+mod spire;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use google::{CLOUD_KMS, CloudKms, GOOGLE_CLIENT, Made, service_account};
 pub use jwt::JwtIssuer;
 pub use openbao::{OPENBAO, OpenBao};
 pub use proxy::Proxy;
+pub use spire::{SPIRE, Spire};
 
 /// Options for a reference, with these variables and none of the process's.
 ///
