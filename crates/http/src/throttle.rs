@@ -8,6 +8,9 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// What asks for a longer wait fails at once: whoever called knows better what to do meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// What is waited at least where it is told in whole seconds: OpenBao rounds down, and says 0 all the time until its
+/// second is over.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// How often a request is sent again to who asks to wait.
 const MAX_WAITS: u32 = 2;
 
@@ -42,10 +45,10 @@ fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
     let value = text(RETRY_AFTER.as_str())?;
     if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).max(LEAST_WAIT));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    Some(date.duration_since(now).unwrap_or_default().max(LEAST_WAIT))
 }
 
 #[cfg(test)]
@@ -68,12 +71,13 @@ mod tests {
                 "{value}"
             );
         };
-        check("retry-after", "0", Some(0));
+        check("retry-after", "0", Some(1000));
         check("retry-after", " 7 ", Some(7000));
+        check("retry-after-ms", "0", Some(0));
         check("retry-after-ms", "250", Some(250));
         check("x-ms-retry-after-ms", "250", Some(250));
         check("retry-after", "Tue, 14 Nov 2023 22:13:30 GMT", Some(10_000));
-        check("retry-after", "Mon, 14 Nov 2022 22:13:30 GMT", Some(0));
+        check("retry-after", "Mon, 14 Nov 2022 22:13:30 GMT", Some(1000));
         check("retry-after", "soon", None);
         check("retry-after", "-1", None);
         check("retry-after", "99999999999999999999999", None);

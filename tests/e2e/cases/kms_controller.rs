@@ -1,5 +1,4 @@
-//! The controller with a key in OpenBao: the demo, many runs through one login, a service that is slow, one that
-//! fails for a while.
+//! The controller with a key in OpenBao: the demo, many runs through one login, a service that is slow.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +7,7 @@ use std::{
 };
 
 use chains_e2e::{
-    Case, Context as _, Result, Scene, bail, case,
+    Case, Context as _, Result, Scene, case,
     chains::Chains,
     cluster,
     controller::{Controller, NEEDS, Start},
@@ -42,14 +41,11 @@ pub(crate) fn cases() -> Vec<Case> {
     let needs = [&NEEDS[..], &[OPENBAO]].concat();
     cases.push(case("kms_controller::many_runs_one_login", &needs, many));
     cases.push(case("kms_controller::slow_service", &needs, slow));
-    cases.push(case("kms_controller::malformed_reference", &needs, malformed));
-    cases.push(case("kms_controller::denied_and_mended", &needs, denied));
-    cases.push(case("kms_controller::rotated_restarted_and_mended", &needs, broken));
     cases
 }
 
 /// Everything is signed by this key, at this address.
-fn configure(install: &Install<'_>, address: &str, auth: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn configure(install: &Install<'_>, address: &str, auth: &[(&str, &str)]) -> Result<()> {
     install.configure(&[
         ("artifacts.taskrun.signer", "kms"),
         ("artifacts.pipelinerun.signer", "kms"),
@@ -61,7 +57,7 @@ fn configure(install: &Install<'_>, address: &str, auth: &[(&str, &str)]) -> Res
 }
 
 /// A login with the JWT of a service account, in a file as Kubernetes mounts it.
-fn login(scene: &Scene<'_>, bao: &OpenBao<'_>) -> Result<(PathBuf, String)> {
+pub(crate) fn login(scene: &Scene<'_>, bao: &OpenBao<'_>) -> Result<(PathBuf, String)> {
     let issuer = JwtIssuer::new()?;
     bao.trust(&issuer, "1h")?;
     let jwt =
@@ -69,7 +65,7 @@ fn login(scene: &Scene<'_>, bao: &OpenBao<'_>) -> Result<(PathBuf, String)> {
     Ok((scene.write("service-account-token", &jwt)?, jwt))
 }
 
-fn with_login(install: &Install<'_>, address: &str, file: &Path) -> Result<()> {
+pub(crate) fn with_login(install: &Install<'_>, address: &str, file: &Path) -> Result<()> {
     configure(
         install,
         address,
@@ -82,7 +78,7 @@ fn with_login(install: &Install<'_>, address: &str, file: &Path) -> Result<()> {
 }
 
 /// The public key, as the command exports it.
-fn exported(scene: &Scene<'_>, bao: &OpenBao<'_>) -> Result<PathBuf> {
+pub(crate) fn exported(scene: &Scene<'_>, bao: &OpenBao<'_>) -> Result<PathBuf> {
     let public = scene.chains().args(["keys", "public", "--key", "hashivault://key"]);
     let public = public.env("VAULT_ADDR", bao.address()).env("VAULT_TOKEN", bao.root_token());
     scene.write(&scene.fresh("kms.pub"), public.ok()?.stdout)
@@ -124,12 +120,12 @@ fn demo(scene: &Scene<'_>, version: Version) -> Result<()> {
 }
 
 /// Logs all that there is to log.
-fn talkative(start: Start<'_>) -> Start<'_> {
+pub(crate) fn talkative(start: Start<'_>) -> Start<'_> {
     start.env("RUST_LOG", Path::new("trace"))
 }
 
 /// Nothing secret is in the log.
-fn hides(controller: &Controller, secrets: &[&str]) -> Result<()> {
+pub(crate) fn hides(controller: &Controller, secrets: &[&str]) -> Result<()> {
     let log = controller.log()?;
     ensure!(log.contains("transit/") || log.contains("hashivault://"), "it does not log: {log}");
     for secret in secrets {
@@ -141,21 +137,21 @@ fn hides(controller: &Controller, secrets: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn count() -> Result<usize> {
+pub(crate) fn count() -> Result<usize> {
     match std::env::var(RUNS_VARIABLE) {
         Ok(text) => text.parse().with_context(|| format!("{RUNS_VARIABLE} is no number")),
         Err(_) => Ok(RUNS),
     }
 }
 
-fn builds(count: usize) -> Vec<Value> {
+pub(crate) fn builds(count: usize) -> Vec<Value> {
     (0..count)
         .map(|n| runs::kaniko(&format!("build-{n}"), "registry.test/app", "sha256:0"))
         .collect()
 }
 
 /// Starts a controller before a backlog of so many runs, and tells it and how long they take.
-fn backlog(stage: &Stage<'_>, count: usize) -> Result<(Controller, Duration)> {
+pub(crate) fn backlog(stage: &Stage<'_>, count: usize) -> Result<(Controller, Duration)> {
     let runs = builds(count);
     stage.namespace.run(&runs)?;
     let watch = stage.namespace.watch("taskruns")?;
@@ -219,121 +215,4 @@ fn slow(scene: &Scene<'_>) -> Result<()> {
     ensure!((AT_ONCE..=101).contains(&most), "{most} at once");
     ensure!(connections <= 150, "{connections} connections");
     Ok(())
-}
-
-/// A reference that cannot be read is told where everybody looks, before anything is signed with something else; the
-/// last good one stays in force.
-fn malformed(scene: &Scene<'_>) -> Result<()> {
-    const WORDS: &str = "TRANSIT_SECRET_ENGINE_PATH";
-    let bao = OpenBao::start(scene)?;
-    bao.create_key("key", "ecdsa-p256")?;
-    bao.write_policy("chains")?;
-    let file = scene.write("token", bao.token(&["chains"], "1h")?)?;
-    let cluster = cluster::borrow(scene)?;
-    let stage = Stage::set(scene, &cluster)?;
-    let setting = file.to_string_lossy();
-    configure(&stage.install, &bao.address(), &[("signers.kms.auth.token-path", &setting)])?;
-    let reference = |text| stage.install.configure(&[("signers.kms.kmsref", text)]);
-    reference("hashivault://transit/key")?;
-    let controller = stage.controller("controller").alive()?;
-    let told = controller.until_readyz(503, WORDS)?;
-    scene.note(format!("/readyz: {}", told.trim().replace('\n', "; ")));
-    reference("hashivault://key")?;
-    controller.until_ready()?;
-    reference("hashivault://transit/key")?;
-    controller.until_readyz(200, WORDS)?;
-    let watch = stage.namespace.watch("taskruns")?;
-    stage.namespace.run(&[runs::kaniko("run", "registry.test/app", "sha256:0")])?;
-    watch.until("run", |seen| seen.is_signed())?;
-    stage.verify_by(&exported(scene, &bao)?, &[stage.namespace.get("taskruns", "run")?])
-}
-
-/// Who may not sign, or is not known any more, is told so on the run; `chains retry` is enough when that is mended.
-fn denied(scene: &Scene<'_>) -> Result<()> {
-    let bao = OpenBao::start(scene)?;
-    bao.create_key("key", "ecdsa-p256")?;
-    bao.write_policy("chains")?;
-    let powerless = bao.token(&["default"], "1h")?;
-    let file = scene.write("token", &powerless)?;
-    let cluster = cluster::borrow(scene)?;
-    let stage = Stage::set(scene, &cluster)?;
-    let setting = file.to_string_lossy();
-    configure(&stage.install, &bao.address(), &[("signers.kms.auth.token-path", &setting)])?;
-    stage.install.configure(&[("retry.limit", "1"), ("retry.total-time", "1s")])?;
-    let controller = talkative(stage.controller("controller")).ready()?;
-    let watch = stage.namespace.watch("taskruns")?;
-    let run = |name: &str| runs::kaniko(name, "registry.test/app", "sha256:0");
-    stage.namespace.run(&[run("denied")])?;
-    watch.until("denied", |seen| seen.is_failed() && !seen.is_held())?;
-    bao.revoke(&powerless)?;
-    stage.namespace.run(&[run("revoked")])?;
-    watch.until("revoked", |seen| seen.is_failed() && !seen.is_held())?;
-    for (name, words) in [
-        ("denied", "the token is good, its policies do not allow this"),
-        ("revoked", "the token is not known, expired or revoked"),
-    ] {
-        let events = stage.namespace.told(name)?;
-        let is_told = events.iter().any(|(_, note)| {
-            note.contains(words) && note.contains("hashivault://key") && note.contains("403")
-        });
-        ensure!(is_told, "{name}: nobody is told: {events:?}");
-    }
-
-    let good = bao.token(&["chains"], "1h")?;
-    std::fs::write(&file, &good)?;
-    let retry = scene.chains().env("KUBECONFIG", cluster.admin_kubeconfig());
-    retry.args(["retry", "--namespace", stage.namespace.name(), "--all-failed"]).ok()?;
-    watch.until_all(&["denied", "revoked"], |seen| seen.is_signed())?;
-    stage.verify_by(&exported(scene, &bao)?, &stage.namespace.list("taskruns")?)?;
-    hides(&controller, &[&powerless, &good])
-}
-
-/// Rotated, sealed, restarted and unsealed while runs come: all are signed in the end, each by the version of its
-/// time, and whoever looks is told what is wrong meanwhile.
-fn broken(scene: &Scene<'_>) -> Result<()> {
-    let mut bao = OpenBao::start(scene)?;
-    bao.create_key("key", "ecdsa-p256")?;
-    bao.write_policy("chains")?;
-    let file = scene.write("token", bao.token(&["chains"], "1h")?)?;
-    let cluster = cluster::borrow(scene)?;
-    let stage = Stage::set(scene, &cluster)?;
-    let setting = file.to_string_lossy();
-    configure(&stage.install, &bao.address(), &[("signers.kms.auth.token-path", &setting)])?;
-    stage.install.configure(&[("retry.limit", "30"), ("retry.total-time", "1m")])?;
-    let controller = talkative(stage.controller("controller")).ready()?;
-    let watch = stage.namespace.watch("taskruns")?;
-    let signed = |name: &str| watch.until(name, |seen| seen.is_signed());
-    let run = |name: &str| runs::kaniko(name, "registry.test/app", "sha256:0");
-
-    stage.namespace.run(&[run("before")])?;
-    signed("before")?;
-    let first = exported(scene, &bao)?;
-    bao.rotate("key")?;
-    stage.namespace.run(&[run("rotated")])?;
-    signed("rotated")?;
-    let second = exported(scene, &bao)?;
-
-    // The token is replaced and the old one revoked: the file is read again.
-    let old = std::fs::read_to_string(&file)?;
-    std::fs::write(&file, bao.token(&["chains"], "1h")?)?;
-    bao.revoke(&old)?;
-    stage.namespace.run(&[run("new-token")])?;
-    signed("new-token")?;
-
-    bao.root("PUT", "sys/seal", &Value::Null)?;
-    stage.namespace.run(&[run("sealed")])?;
-    watch.until("sealed", |seen| seen.chains("retries").is_some() || seen.is_signed())?;
-    bao.stop();
-    bao.start_again()?;
-    bao.unseal()?;
-    signed("sealed")?;
-
-    let of = |name: &str| stage.namespace.get("taskruns", name);
-    stage.verify_by(&first, &[of("before")?])?;
-    stage.verify_by(&second, &[of("rotated")?, of("new-token")?, of("sealed")?])?;
-    if stage.verify_by(&second, &[of("before")?]).is_ok() {
-        bail!("the new version verifies what the old one has signed");
-    }
-    let new = std::fs::read_to_string(&file)?;
-    hides(&controller, &[&old, &new])
 }

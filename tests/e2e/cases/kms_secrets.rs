@@ -27,7 +27,7 @@ fn sign(scene: &Scene<'_>, reference: &str, with: impl Fn(Tool) -> Tool) -> Resu
 }
 
 /// Nothing of this is printed or logged, and there is something to look at.
-fn hides(ran: &Ran, secrets: &[&str]) -> Result<()> {
+pub(crate) fn hides(ran: &Ran, secrets: &[&str]) -> Result<()> {
     ensure!(ran.stderr.lines().count() > 10, "{ran} logs nothing");
     for text in [&ran.stdout, &ran.stderr] {
         for secret in secrets {
@@ -35,6 +35,7 @@ fn hides(ran: &Ran, secrets: &[&str]) -> Result<()> {
             ensure!(shown.is_none(), "a secret shows: {shown:?}");
         }
         ensure!(!holds_service_token(text), "a token of the server shows");
+        ensure!(!holds_jwt(text), "a JWT shows");
     }
     Ok(())
 }
@@ -46,6 +47,12 @@ pub(crate) fn holds_service_token(text: &str) -> bool {
         let length = text[at + 2..].chars().take_while(char::is_ascii_alphanumeric).count();
         length >= 24 && before.is_none_or(|c| !c.is_ascii_alphanumeric())
     })
+}
+
+/// A header and claims in base64, with a dot between them.
+pub(crate) fn holds_jwt(text: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        .any(|word| word.starts_with("eyJ") && word.contains(".eyJ"))
 }
 
 fn openbao(scene: &Scene<'_>) -> Result<()> {

@@ -21,9 +21,11 @@ mod keyless_refusals;
 mod keys;
 mod kms_clouds;
 mod kms_controller;
+mod kms_controller_failures;
 mod kms_openbao;
 mod kms_openbao_failures;
 mod kms_secrets;
+mod kms_spire;
 mod peers;
 mod peers_sigstore;
 mod store_archivista;
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         kms_clouds::cases(),
         kms_secrets::cases(),
         kms_controller::cases(),
+        kms_controller_failures::cases(),
+        kms_spire::cases(),
         subjects::cases(),
         concurrency::cases(),
         tampering::cases(),

@@ -1,11 +1,13 @@
 //! Key management services: each started for a case, with keys made through its own API, and signers that use them.
 
+mod audit;
 mod aws;
 mod azure;
 mod google;
 mod jwt;
 mod openbao;
 mod proxy;
+mod spire;
 
 use std::sync::Arc;
 
@@ -13,12 +15,14 @@ use anyhow::{Context, Result, anyhow, ensure};
 use chains_core::{Error, Signature, Signer};
 use chains_signer_kms::{KmsOptions, KmsSigner, Variables};
 
+pub use audit::{Audited, busiest_second};
 pub use aws::{MINISTACK, MiniStack};
 pub use azure::{AZURE, AzureVault};
 pub use google::{CLOUD_KMS, CloudKms, GOOGLE_CLIENT, Made, service_account};
 pub use jwt::JwtIssuer;
-pub use openbao::{Audited, OPENBAO, OpenBao, busiest_second};
+pub use openbao::{OPENBAO, OpenBao};
 pub use proxy::Proxy;
+pub use spire::{SPIRE, Spire};
 
 /// Options for a reference, with these variables and none of the process's.
 ///

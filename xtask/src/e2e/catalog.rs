@@ -202,6 +202,15 @@ const PEERS: &[Peer] = &[
         check: &[],
     },
     Peer {
+        name: "spire",
+        recipe: Recipe::Script {
+            folder: "spire",
+            what: "server, agent and OIDC discovery provider",
+        },
+        program: "spire-server",
+        check: &["--version"],
+    },
+    Peer {
         name: "secantusdb",
         recipe: Recipe::Pip { packages: &["secantusdb==0.7.0b3"] },
         program: "bin/secantusd-py",

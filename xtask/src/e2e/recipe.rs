@@ -23,6 +23,9 @@ pub(crate) enum Recipe {
     /// A Go module of our own, which pins what it builds: a program of its own (`.`) or of a module that it
     /// depends on, linked with `ldflags`.
     GoModule { folder: &'static str, package: &'static str, ldflags: &'static str },
+    /// What the `build.sh` of a folder of ours makes of a public Go module, which that folder pins: the way for programs
+    /// of which only a part is wanted.
+    Script { folder: &'static str, what: &'static str },
     /// Python packages with their versions, the one that the peer is called by first. They run with the
     /// folder in `PYTHONPATH`; commands are in its `bin`.
     Pip { packages: &'static [&'static str] },
@@ -44,6 +47,9 @@ impl Recipe {
             Self::GoModule { folder, ldflags, .. } => {
                 fingerprint(&Path::new(FOLDER).join(folder), ldflags).map(Some)
             }
+            Self::Script { folder, .. } => {
+                fingerprint(&Path::new(FOLDER).join(folder), "").map(Some)
+            }
             Self::Maven { version, .. } => Ok(Some((*version).to_owned())),
             Self::Pip { packages } | Self::Npm { packages } => Ok(Some(pins(packages))),
         }
@@ -59,6 +65,7 @@ impl Recipe {
             Self::GoInstall { package, version } => format!("{package} {version}"),
             Self::GoModule { folder, package: ".", .. } => format!("{FOLDER}/{folder}"),
             Self::GoModule { folder, package, .. } => format!("{package} of {FOLDER}/{folder}"),
+            Self::Script { folder, what } => format!("{what} of {FOLDER}/{folder}"),
             Self::Pip { packages } => format!("{} of Python", packages.join(", ")),
             Self::Maven { group, artifact, version } => format!("{group}:{artifact}:{version}"),
             Self::Npm { packages } => format!("{} of Node", packages.join(", ")),
@@ -87,6 +94,11 @@ impl Recipe {
                 command.args(["build", "-v", "-mod=readonly", "-trimpath", "-ldflags"]);
                 command.arg(format!("{LDFLAGS} {ldflags}").trim_end()).arg("-o").arg(folder);
                 command.arg(package).current_dir(Path::new(FOLDER).join(module));
+                command
+            }
+            Self::Script { folder: script, .. } => {
+                let mut command = Command::new(format!("{FOLDER}/{script}/build.sh"));
+                command.arg(folder);
                 command
             }
             Self::Pip { packages } => pip(folder, packages),

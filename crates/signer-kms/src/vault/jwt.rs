@@ -41,9 +41,35 @@ async fn spire_token(spire: &crate::Spire) -> Result<Secret> {
         client.fetch_jwt_token([spire.audience.as_str()], None).await
     };
     let token = tokio::time::timeout(LONGEST, fetch).await.map_err(|_| {
-        Error::new(ErrorKind::Timeout, what()).with_source(format!("no answer within {LONGEST:?}"))
+        let why = format!("no answer within {LONGEST:?}: {NO_ANSWER}");
+        Error::new(ErrorKind::Timeout, what()).with_source(why)
     })?;
-    token.map(Secret::new).map_err(|e| Error::new(spire_kind(&e), what()).with_source(e))
+    token.map(Secret::new).map_err(|error| {
+        let why = chains_core::chain(&error);
+        let why = advice(&error).map_or(why.clone(), |advice| format!("{why}: {advice}"));
+        Error::new(spire_kind(&error), what()).with_source(why)
+    })
+}
+
+/// What to do where nobody answers at the socket.
+#[cfg(feature = "spire")]
+const NO_ANSWER: &str = "see that the agent runs and that its socket is there for this process \
+                         (`signers.kms.auth.spire.sock`)";
+/// What to do where the agent answers that it knows of nobody like this process.
+#[cfg(feature = "spire")]
+const NO_ENTRY: &str = "register this process with the server (`spire-server entry create`), by \
+                        selectors that match it";
+
+#[cfg(feature = "spire")]
+fn advice(error: &spiffe::WorkloadApiError) -> Option<&'static str> {
+    use spiffe::{WorkloadApiError as E, transport::TransportError};
+    match error {
+        E::NoIdentityIssued | E::EmptyResponse => Some(NO_ENTRY),
+        // It has answered, and says itself what is wrong.
+        E::Transport(TransportError::Status(_)) => None,
+        E::Transport(_) => Some(NO_ANSWER),
+        _ => None,
+    }
 }
 
 #[cfg(feature = "spire")]

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chains_core::{Secret, Signer as _};
-use chains_signer_kms::{KmsOptions, KmsSigner};
+use chains_signer_kms::{KmsOptions, KmsSigner, Spire};
 use chains_testkit::signer::Determinism;
 use serde_json::{Value, json};
 
@@ -208,12 +208,27 @@ async fn what_asks_to_wait_is_waited_for_and_asked_again() {
     let signer = with_token(&server, "good");
     signed(&signer, b"message").await;
     let wait = |seconds: &str| errors(429, &["slow down"]).header("retry-after", seconds);
-    vault.lock().unwrap().instead.extend([wait("0"), wait("0")]);
+    let moment = || errors(429, &["slow down"]).header("retry-after-ms", "1");
+    vault.lock().unwrap().instead.extend([wait("0"), moment()]);
+    let started = Instant::now();
     signed(&signer, b"message").await;
-    vault.lock().unwrap().instead.extend([wait("0"), wait("0"), wait("0")]);
+    assert!(started.elapsed() >= Duration::from_secs(1), "it asks again at once");
+    vault.lock().unwrap().instead.extend([moment(), moment(), moment()]);
     check(&refused(&signer).await, "throttled", &["429", "slow down"]);
     vault.lock().unwrap().instead.push(wait("3600"));
     check(&refused(&signer).await, "throttled", &["429", "slow down"]);
+}
+
+#[tokio::test]
+async fn where_no_agent_of_spire_answers_it_says_what_to_do() {
+    let (server, _) = start().await;
+    let mut options = options("hashivault://key", &[("VAULT_ADDR", &server.url())]);
+    let (socket, audience) = ("unix:///none/agent.sock".to_owned(), "vault".to_owned());
+    options.vault.spire = Some(Spire { socket, audience });
+    let what = "fetching a JWT from SPIRE at unix:///none/agent.sock";
+    let advice = "see that the agent runs and that its socket is there";
+    let words = [what, advice, "signers.kms.auth.spire.sock"];
+    check(&refused(&signer_of(options)).await, "unavailable", &words);
 }
 
 #[tokio::test]

@@ -10,11 +10,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::JwtIssuer;
+use super::{
+    JwtIssuer,
+    audit::{self, Audited},
+};
 use crate::{
     http,
     scene::Scene,
@@ -35,41 +36,6 @@ pub struct OpenBao<'s> {
     port: u16,
     unseal: String,
     root: String,
-}
-
-/// An answer that the server gave, as its audit log tells it.
-#[derive(Debug, Clone)]
-pub struct Audited {
-    /// After `v1/`.
-    pub path: String,
-    /// `read`, `update` and so on.
-    pub operation: String,
-    /// The connection: the port that the client had.
-    pub port: u16,
-    /// Why it was refused, if it was.
-    pub error: String,
-    /// When.
-    pub time: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    time: Timestamp,
-    #[serde(rename = "type")]
-    kind: String,
-    request: LineRequest,
-    #[serde(default)]
-    error: String,
-}
-
-#[derive(Deserialize)]
-struct LineRequest {
-    #[serde(default)]
-    path: String,
-    #[serde(default)]
-    operation: String,
-    #[serde(default)]
-    remote_port: u16,
 }
 
 impl<'s> OpenBao<'s> {
@@ -232,14 +198,26 @@ impl<'s> OpenBao<'s> {
     /// # Errors
     /// If it refuses.
     pub fn trust(&self, issuer: &JwtIssuer, lifetime: &str) -> Result<()> {
+        self.let_in_by_jwt(&json!({ "jwt_validation_pubkeys": [issuer.public()] }))?;
+        self.set_jwt_role(&json!({ "bound_audiences": ["vault"] }), lifetime)
+    }
+
+    /// Begins to let in who has a JWT, and a [role](Self::set_jwt_role); `keys` says whose JWTs are good.
+    pub(super) fn let_in_by_jwt(&self, keys: &Value) -> Result<()> {
         self.write_policy("chains")?;
         self.root("POST", "sys/auth/jwt", &json!({ "type": "jwt" }))?;
-        let keys = json!({ "jwt_validation_pubkeys": [issuer.public()] });
-        self.root("POST", "auth/jwt/config", &keys)?;
-        let role = json!({
-            "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"],
-            "token_policies": ["chains"], "token_ttl": lifetime, "token_max_ttl": lifetime,
+        self.root("POST", "auth/jwt/config", keys).map(drop)
+    }
+
+    /// Lets in, as the role `chains`, what `who` says.
+    pub(super) fn set_jwt_role(&self, who: &Value, lifetime: &str) -> Result<()> {
+        let mut role = json!({
+            "role_type": "jwt", "user_claim": "sub", "token_policies": ["chains"],
+            "token_ttl": lifetime, "token_max_ttl": lifetime,
         });
+        for (name, value) in who.as_object().into_iter().flatten() {
+            role[name.as_str()] = value.clone();
+        }
         self.root("POST", "auth/jwt/role/chains", &role).map(drop)
     }
 
@@ -248,29 +226,8 @@ impl<'s> OpenBao<'s> {
     /// # Errors
     /// If its audit log cannot be read.
     pub fn audit(&self, start: &str) -> Result<Vec<Audited>> {
-        let text =
-            fs::read_to_string(self.folder.join("audit.log")).context("read the audit log")?;
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-        Ok(lines
-            .filter(|line| line.kind == "response" && line.request.path.starts_with(start))
-            .map(|line| Audited {
-                path: line.request.path,
-                operation: line.request.operation,
-                port: line.request.remote_port,
-                error: line.error,
-                time: line.time,
-            })
-            .collect())
+        audit::read(&self.folder.join("audit.log"), start)
     }
-}
-
-/// How many of these were given in the busiest second.
-#[must_use]
-pub fn busiest_second(answers: &[Audited]) -> usize {
-    let mut times: Vec<_> = answers.iter().map(|one| one.time.as_millisecond()).collect();
-    times.sort_unstable();
-    let until = |from: i64| times.partition_point(|time| *time < from + 1000);
-    times.iter().enumerate().map(|(at, from)| until(*from) - at).max().unwrap_or_default()
 }
 
 fn listens(port: u16) -> bool {
