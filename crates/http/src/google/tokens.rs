@@ -110,8 +110,6 @@ impl Tokens {
     ) -> Result<T> {
         let limit = self.want.limit;
         let Ok(answered) = tokio::time::timeout(limit, asking).await else {
-            // What waits in the background may wait for ever.
-            self.forget(found);
             let why = self.with_advice(&format!("no answer within {limit:?}"));
             return Err(Error::new(ErrorKind::Timeout, WHAT).with_source(why));
         };
