@@ -28,17 +28,31 @@ const WORKSPACE: [&str; 4] = ["build", "--workspace", "--features", "chains-e2e/
 /// Where executables are, by the names of their targets.
 pub(crate) type Programs = BTreeMap<String, PathBuf>;
 
-/// Builds the programs under test, in the profile that `CHAINS_E2E_PROFILE` names.
+/// Programs under test: package, kind of target, and name.
+const UNDER_TEST: [(&str, &str, &str); 4] = [
+    ("chains-cli", "--bin", CHAINS),
+    (CONTROLLER, "--bin", CONTROLLER),
+    (CUSTOM_BACKEND, "--bin", CUSTOM_BACKEND),
+    ("chains-signer-kms", "--example", CLOUD_KMS),
+];
+
+/// Builds the programs under test: all at once, as the hermetic tests did, or in the profile that `CHAINS_E2E_PROFILE`
+/// names, each by itself, as it is shipped.
 pub(crate) fn programs() -> Result<Programs> {
-    let profile = env::var("CHAINS_E2E_PROFILE").unwrap_or_else(|_| PROFILE.to_owned());
-    let mut args = [&WORKSPACE[..], &["--profile", &profile, "--example", CLOUD_KMS]].concat();
-    let bins = [CHAINS, CONTROLLER, CUSTOM_BACKEND];
-    args.extend(bins.iter().flat_map(|name| ["--bin", name]));
-    let programs = executables(&args)?;
-    for name in bins.iter().chain([&CLOUD_KMS]) {
-        found(&programs, name, &args)?;
-    }
-    Ok(programs)
+    let Ok(profile) = env::var("CHAINS_E2E_PROFILE") else {
+        let mut args = [&WORKSPACE[..], &["--profile", PROFILE]].concat();
+        args.extend(UNDER_TEST.iter().flat_map(|(_, kind, name)| [*kind, *name]));
+        let programs = executables(&args)?;
+        for (_, _, name) in UNDER_TEST {
+            found(&programs, name, &args)?;
+        }
+        return Ok(programs);
+    };
+    let each = UNDER_TEST.iter().map(|(package, kind, name)| {
+        let args = ["build", "--profile", &profile, "--package", package, kind, name];
+        Ok(((*name).to_owned(), found(&executables(&args)?, name, &args)?))
+    });
+    each.collect()
 }
 
 /// Builds the cases and tells where they are.
