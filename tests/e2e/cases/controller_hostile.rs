@@ -85,7 +85,7 @@ fn large(scene: &Scene<'_>) -> Result<()> {
     watch.until("first-0", |seen| seen.is_signed())?;
     let before = controller.usage()?.peak;
     let mut large = builds("large", RUNS);
-    for (number, run) in large.iter_mut().enumerate() {
+    for (number, run) in large.iter_mut().enumerate().skip(1) {
         // What fills it counts in the statement, but for every second one.
         let text = "x".repeat(900_000);
         if number % 2 == 0 {
@@ -94,9 +94,9 @@ fn large(scene: &Scene<'_>) -> Result<()> {
             run["spec"]["description"] = text.into();
         }
     }
-    // As many images as there is room for.
+    // Many images in one.
     let images = (0..8_000).map(|n| format!("registry.test/app-{n}@{DIGEST}"));
-    large[1]["status"]["results"] =
+    large[0]["status"]["results"] =
         json!([{ "name": "IMAGES", "value": images.collect::<Vec<_>>().join(",") }]);
     namespace.run(&large)?;
     sane_ones_are_signed(namespace, &watch)?;
