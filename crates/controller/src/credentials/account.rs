@@ -22,6 +22,8 @@ pub(super) struct Account {
     pub(super) pull: Keyring,
     /// What could not be read.
     pub(super) faults: Vec<Fault>,
+    /// Whether something that was named is not there; it may come.
+    pub(super) is_incomplete: bool,
     /// How many bytes it was read from.
     pub(super) bytes: usize,
     /// How many entries it has.

@@ -72,7 +72,7 @@ impl ServiceAccountCredentials {
         let read = || async move {
             let account = read_in_time(&self.reader, &namespace, &name).await;
             // What cannot get better by itself need not be read again so soon.
-            let may_mend = account.faults.iter().any(Fault::is_retryable);
+            let may_mend = account.is_incomplete || account.faults.iter().any(Fault::is_retryable);
             let time = if may_mend { FAULTY } else { GOOD };
             (Arc::new(account), time)
         };

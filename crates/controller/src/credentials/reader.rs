@@ -30,6 +30,14 @@ struct ServiceAccount {
     image_pull_secrets: Option<Names>,
 }
 
+/// What came of a Secret that an account names.
+enum Read {
+    Found(Found),
+    /// It holds other things than credentials, or no Secret can have this name.
+    Other,
+    Missing,
+}
+
 /// Reads accounts; clones share the bound on what is read at once.
 #[derive(Clone)]
 pub(super) struct Reader {
@@ -52,6 +60,7 @@ impl Reader {
         let names = match self.names(namespace, name).await {
             Ok(Some(names)) => names,
             Ok(None) => {
+                account.is_incomplete = true;
                 // In namespaces that are about to go, `default` is gone before its runs.
                 if name == DEFAULT {
                     tracing::debug!(namespace, name, "the ServiceAccount is not there");
@@ -70,7 +79,14 @@ impl Reader {
             .map(|(list, name)| async move { (list, self.secret(namespace, &name).await) });
         let mut all = stream::iter(read).buffered(AT_ONCE);
         while let Some((list, found)) = all.next().await {
-            let added = found.and_then(|found| found.map_or(Ok(()), |it| account.add(list, it)));
+            let added = found.and_then(|read| match read {
+                Read::Found(found) => account.add(list, found),
+                Read::Other => Ok(()),
+                Read::Missing => {
+                    account.is_incomplete = true;
+                    Ok(())
+                }
+            });
             if let Err(error) = added {
                 let error = error.context(format!("the ServiceAccount {namespace}/{name}"));
                 tracing::warn!(namespace, error = %error.report(), "registry credentials are passed over");
@@ -88,23 +104,24 @@ impl Reader {
         Ok(found)
     }
 
-    /// The credentials in a Secret; `None` where it is not there or holds other things.
-    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Found>> {
+    /// The credentials in a Secret.
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Read> {
         if !can_be_named(namespace, name) {
             tracing::warn!(namespace, name, "no Secret can have this name");
-            return Ok(None);
+            return Ok(Read::Other);
         }
         let what = format!("reading the Secret {namespace}/{name} for registry credentials");
         let found =
             self.get((namespace, "secrets", name), &what, |it: Secret| keyring_of(&it)).await?;
         let Some(keyring) = found else {
             tracing::warn!(namespace, name, "a Secret that a ServiceAccount names is not there");
-            return Ok(None);
+            return Ok(Read::Missing);
         };
-        keyring.map_err(|error| match error.kind() {
-            ErrorKind::TooLarge => error.context(what),
-            _ => Error::new(ErrorKind::Unauthorized, what).with_source(error),
-        })
+        match keyring {
+            Ok(found) => Ok(found.map_or(Read::Other, Read::Found)),
+            Err(error) if error.kind() == ErrorKind::TooLarge => Err(error.context(what)),
+            Err(error) => Err(Error::new(ErrorKind::Unauthorized, what).with_source(error)),
+        }
     }
 
     /// What is wanted of an object, `None` where it is not there. The object itself is gone before the next has its turn.

@@ -67,7 +67,9 @@ impl Glance {
         // Whatever else stands in spec and status, a finalizer must not be stuck for it.
         let spec: Spec<'_> = lenient(object.spec);
         let status: Status<'_> = lenient(object.status);
-        let succeeded = status.conditions.iter().find(|condition| condition.kind == "Succeeded");
+        let conditions = status.conditions.into_iter().map(|raw| lenient(Some(raw)));
+        let succeeded = conditions.into_iter().find(|it: &Condition<'_>| it.kind == "Succeeded");
+        let succeeded = succeeded.as_ref();
         let complete = succeeded.is_some_and(|c| matches!(&*c.status, "True" | "False"));
         let time = |text: Option<&str>| text.and_then(|text| text.parse().ok());
         let completed_at = time(status.completion_time.as_deref())
@@ -174,12 +176,12 @@ struct Spec<'a> {
 #[serde(rename_all = "camelCase")]
 struct Status<'a> {
     #[serde(borrow, default)]
-    conditions: Vec<Condition<'a>>,
+    conditions: Vec<&'a RawValue>,
     #[serde(borrow, default)]
     completion_time: Option<Cow<'a, str>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Condition<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -286,6 +288,8 @@ mod tests {
         )
         .unwrap();
         assert!(!glance.complete && glance.is_held(RunKind::PipelineRun));
+        let odd = COMPLETE.replace(r#""conditions":["#, r#""conditions":[7,{"type":null},"#);
+        assert!(Glance::read(&odd).unwrap().complete);
     }
 
     #[test]
