@@ -100,8 +100,7 @@ impl Reader {
     async fn names(&self, namespace: &str, name: &str) -> Result<Option<Vec<(List, String)>>> {
         let what =
             format!("reading the ServiceAccount {namespace}/{name} for registry credentials");
-        let found = self.get((namespace, "serviceaccounts", name), &what, secrets_of).await?;
-        Ok(found)
+        self.get((namespace, "serviceaccounts", name), &what, secrets_of).await
     }
 
     /// The credentials in a Secret.

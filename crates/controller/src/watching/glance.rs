@@ -67,8 +67,8 @@ impl Glance {
         // Whatever else stands in spec and status, a finalizer must not be stuck for it.
         let spec: Spec<'_> = lenient(object.spec);
         let status: Status<'_> = lenient(object.status);
-        let conditions = status.conditions.into_iter().map(|raw| lenient(Some(raw)));
-        let succeeded = conditions.into_iter().find(|it: &Condition<'_>| it.kind == "Succeeded");
+        let mut conditions = status.conditions.into_iter().map(|raw| lenient(Some(raw)));
+        let succeeded = conditions.find(|it: &Condition<'_>| it.kind == "Succeeded");
         let succeeded = succeeded.as_ref();
         let complete = succeeded.is_some_and(|c| matches!(&*c.status, "True" | "False"));
         let time = |text: Option<&str>| text.and_then(|text| text.parse().ok());
